@@ -1,0 +1,193 @@
+//! The engine's one error type. It keeps its sources, and names what was expected and what came.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// What the engine's fallible functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something could not be declared, bound or called.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A C declaration could not be understood.
+    #[error(transparent)]
+    Declaration(#[from] Box<DeclarationError>),
+
+    /// A type that C would not accept in that place, or that the engine does not know how to pass.
+    #[error("{message}")]
+    Type {
+        /// What is wrong with which type.
+        message: String,
+    },
+
+    /// A type or signature that this machine or this convention cannot handle.
+    #[error("not supported: {message}")]
+    Unsupported {
+        /// What is missing.
+        message: String,
+    },
+
+    /// A shared library could not be opened.
+    #[error("cannot open the library {}", path.display())]
+    Open {
+        /// The path or name as it was given.
+        path: PathBuf,
+        /// What the dynamic loader said.
+        source: libloading::Error,
+    },
+
+    /// A library does not export the symbol.
+    #[error("no symbol {symbol} in {library}")]
+    Symbol {
+        /// The name that was looked up.
+        symbol: String,
+        /// The library, or "the process".
+        library: String,
+        /// What the dynamic loader said.
+        source: libloading::Error,
+    },
+
+    /// The library was closed before.
+    #[error("the library {library} is closed")]
+    Closed {
+        /// The library.
+        library: String,
+    },
+
+    /// A call with too few or too many arguments.
+    #[error("{function}: expected {}{expected} argument{}, got {given}", if *variadic { "at least " } else { "" }, plural(*expected))]
+    ArgumentCount {
+        /// The function's name, or its prototype where it has none.
+        function: String,
+        /// How many the declaration names.
+        expected: usize,
+        /// Whether more may follow.
+        variadic: bool,
+        /// How many were given.
+        given: usize,
+    },
+
+    /// An argument that does not fit its declared type.
+    #[error("{function}: argument {}", mismatch)]
+    Argument {
+        /// The function's name, or its prototype where it has none.
+        function: String,
+        /// Which argument, and why.
+        mismatch: Box<Mismatch>,
+    },
+
+    /// A value that does not fit the type of a variable or aggregate.
+    #[error("{}", mismatch)]
+    Value {
+        /// What was declared, what was given, and why they do not fit.
+        mismatch: Box<Mismatch>,
+    },
+
+    /// A Rust type that is not the declared C type.
+    #[error("{function}: {place} is declared {declared}, which Rust's {given} is not")]
+    Typed {
+        /// The function's name, or its prototype where it has none.
+        function: String,
+        /// `argument 2 (y)`, `the result` or `the parameter list`.
+        place: String,
+        /// The declared C type.
+        declared: String,
+        /// The Rust type.
+        given: String,
+    },
+
+    /// The limit on memory for machine code is reached.
+    #[error("machine code would take {needed} bytes more than the limit of {limit} bytes, of which {used} are used")]
+    CodeLimit {
+        /// The limit, in bytes.
+        limit: usize,
+        /// Bytes of code memory in use.
+        used: usize,
+        /// Bytes that were asked for.
+        needed: usize,
+    },
+
+    /// The system refused memory for machine code.
+    #[error("the system refused executable memory ({step})")]
+    CodeMemory {
+        /// Which request was refused.
+        step: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn invalid_type(message: String) -> Error {
+        Error::Type { message }
+    }
+
+    pub(crate) fn unsupported(message: impl Into<String>) -> Error {
+        Error::Unsupported { message: message.into() }
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// A value beside the C type that it does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Where: `2 (y)` for the second argument, `2 (p).x` for a field of it; empty for a value on its own.
+    pub place: String,
+    /// The declared C type.
+    pub declared: String,
+    /// The value that was given, with its own type.
+    pub given: String,
+    /// Why it does not fit, such as `out of range` or `expected 2 fields`.
+    pub reason: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.place.is_empty() {
+            write!(f, "{}: ", self.place)?;
+        }
+        write!(f, "expected {}, got {}: {}", self.declared, self.given, self.reason)
+    }
+}
+
+impl std::error::Error for Mismatch {}
+
+/// Where a C declaration went wrong.
+///
+/// Its display form points at the place:
+///
+/// ```text
+/// line 1, column 12: expected a type, found `flaot`; did you mean `float`?
+///   double pow(flaot, double)
+///              ^^^^^
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclarationError {
+    /// Line in the text, from 1.
+    pub line: usize,
+    /// Column in that line, from 1, in characters.
+    pub column: usize,
+    /// How many characters the offending piece has (0 at the end of the text).
+    pub length: usize,
+    /// What would have been right, such as "a type" or "`)` or `,`"; or a whole sentence about a rule.
+    pub message: String,
+    /// The line's text.
+    pub source_line: String,
+}
+
+impl fmt::Display for DeclarationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DeclarationError { line, column, length, message, source_line } = self;
+        writeln!(f, "line {line}, column {column}: {message}")?;
+        writeln!(f, "  {source_line}")?;
+        // Tabs stay tabs, so that the marker stands under its text.
+        let indent: String = source_line.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        write!(f, "  {indent}{}", "^".repeat((*length).max(1)))
+    }
+}
+
+impl std::error::Error for DeclarationError {}
