@@ -1,0 +1,112 @@
+//! Machine code for a [`Plan`], for either architecture on any host.
+//!
+//! Stubs are written once, against the small `Assembler` of this module; `x86_64` and `aarch64` turn each of its
+//! steps into a few instructions through dynasm. `call` is the road of a call; what comes out are bytes that run at
+//! any address.
+
+mod aarch64;
+mod call;
+mod x86_64;
+
+use crate::abi::{Part, Plan, Register, Width};
+use crate::error::Result;
+use crate::types::Arch;
+
+/// Emits the call stub for a plan: a function
+///
+/// ```c
+/// result (*stub)(const slot *arguments, void *target, void *result);
+/// ```
+///
+/// in C's own convention on that architecture, which calls `target` with the arguments in the slots. A result that
+/// comes back in plain registers stays in them ([`Carrier`](crate::abi::Carrier)); any other is written to `result`.
+/// Where nothing lies on the stack and no result has to be moved, the stub has no frame and jumps to its target.
+///
+/// ```
+/// use jitcall::abi::{Convention, Plan};
+/// use jitcall::{Signature, emit};
+/// let pow = Signature::parse("double pow(double, double)")?;
+/// let stub = emit::call_stub(&Plan::new(&pow, Convention::SysV64)?)?;
+/// assert!(stub.starts_with(&[0xf3, 0x0f, 0x1e, 0xfa]), "endbr64");
+/// # Ok::<(), jitcall::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Unsupported`](crate::Error::Unsupported) where the assembler cannot express the stub.
+pub fn call_stub(plan: &Plan) -> Result<Vec<u8>> {
+    let mut code = Vec::with_capacity(64);
+    call_stub_into(plan, &mut code)?;
+    Ok(code)
+}
+
+/// Emits a call stub at the end of `code`.
+pub(crate) fn call_stub_into(plan: &Plan, code: &mut Vec<u8>) -> Result<()> {
+    match plan.convention.arch() {
+        Arch::X86_64 => call::emit(plan, x86_64::Emitter::new(code)),
+        Arch::Aarch64 => call::emit(plan, aarch64::Emitter::new(code)),
+    }
+}
+
+/// A register by its role in a stub; each architecture gives the roles to registers of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// The n-th integer argument register. The stub's own parameters arrive in the first three: slots, target, result.
+    Argument(u8),
+    /// Keeps the address of the slots while argument registers are filled.
+    Slots,
+    /// Keeps the target's address. Where indirect jumps are restricted, the register that may be jumped through.
+    Target,
+    /// Holds a value for a moment.
+    Scratch,
+}
+
+/// Where a stub's own parameters arrive.
+const SLOTS_IN: Role = Role::Argument(0);
+const TARGET_IN: Role = Role::Argument(1);
+const RESULT_IN: Role = Role::Argument(2);
+
+/// The steps that stubs are made of.
+///
+/// Between [`open_frame`](Assembler::open_frame) and the call, the stack pointer is the bottom of the plan's area.
+trait Assembler {
+    /// Whether a jump may go through any register and still reach a landing pad.
+    const JUMPS_THROUGH_ANY: bool;
+
+    /// Marks an allowed target of an indirect call.
+    fn landing_pad(&mut self);
+    /// Copies a register.
+    fn copy(&mut self, to: Role, from: Role);
+    /// Fills a general register from memory.
+    fn load(&mut self, to: Role, base: Role, offset: u32, width: Width);
+    /// Fills the n-th vector argument register from memory.
+    fn load_vector(&mut self, to: u8, base: Role, offset: u32, width: Width);
+    /// Whether one instruction fills two registers of that width from memory at that offset.
+    fn pairs(offset: u32, width: Width) -> bool;
+    /// Fills an argument register and the next one of its kind from adjacent memory, where it can.
+    fn load_pair(&mut self, first: Register, base: Role, offset: u32, width: Width);
+    /// Opens a frame that a frame-pointer walk understands; keeps the address of the result if it is asked to.
+    fn open_frame(&mut self, keep_result: bool);
+    /// Makes the plan's area below the frame, aligned; touches each page of it on the way down.
+    fn reserve(&mut self, area: usize, align: usize);
+    /// Writes a register to the area.
+    fn store(&mut self, from: Role, at: u32);
+    /// Takes the address of a place in the area.
+    fn address(&mut self, to: Role, at: u32);
+    /// Copies `size` bytes, a multiple of 8, from memory to the area. Leaves alone the registers in the roles
+    /// [`Role::Slots`] and [`Role::Target`], the third argument register, and no other argument register.
+    fn copy_block(&mut self, base: Role, offset: u32, at: u32, size: u32);
+    /// Makes the area and fills it in one go where that takes fewer instructions; says whether it did.
+    fn push_arguments(&mut self, plan: &Plan, base: Role) -> bool;
+    /// Tells a variadic function how many vector registers are used.
+    fn vector_count(&mut self, count: u8);
+    /// Calls through a register.
+    fn call(&mut self, target: Role);
+    /// Jumps through a register.
+    fn jump(&mut self, target: Role);
+    /// Writes parts of the result to the address that [`open_frame`](Assembler::open_frame) kept.
+    fn store_result(&mut self, parts: &mut dyn Iterator<Item = Part>);
+    /// Closes the frame and returns.
+    fn close_frame(&mut self);
+    /// Resolves what is open.
+    fn finish(self) -> Result<()>;
+}
