@@ -1,0 +1,242 @@
+//! The engine: a tier, the store of stubs, and the way from a signature to something that can be called.
+
+use std::ffi::c_void;
+use std::sync::{Arc, OnceLock};
+use std::{env, fmt};
+
+use crate::abi::{Convention, Plan, Width};
+use crate::code::CodeStore;
+use crate::emit;
+use crate::error::{Error, Result};
+use crate::interface::{CallInterface, Entry};
+use crate::types::signature::Signature;
+
+/// The variable that chooses the tier of engines that are not told one: `jit` or `asm`.
+pub const TIER_VARIABLE: &str = "JITCALL_TIER";
+
+/// The limit on memory for machine code where none is set: 64 MiB.
+pub const DEFAULT_CODE_LIMIT: usize = 64 << 20;
+
+/// How calls reach C.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// Through machine code made at run time for the signature.
+    Jit,
+    /// Through the hand-written trampolines in `asm/`, which follow a plan: where executable memory is refused.
+    Asm,
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Tier::Jit => "jit",
+            Tier::Asm => "asm",
+        })
+    }
+}
+
+/// Makes and keeps call stubs. Clones share everything; stubs live as long as any of them, or anything bound with
+/// them.
+///
+/// Most programs use [`Engine::global`], as [`Library`](crate::Library) does by itself.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    tier: Tier,
+    reason: String,
+    limit: usize,
+    /// Absent on the tier without a JIT.
+    store: Option<CodeStore>,
+}
+
+impl Engine {
+    /// The engine that the process shares. Its tier is what [`TIER_VARIABLE`] says, else the JIT where the system
+    /// allows executable memory.
+    pub fn global() -> &'static Engine {
+        static GLOBAL: OnceLock<Engine> = OnceLock::new();
+        GLOBAL.get_or_init(|| Builder::default().build_automatic())
+    }
+
+    /// Starts an engine of one's own.
+    ///
+    /// ```
+    /// use jitcall::{Engine, Tier};
+    /// let engine = Engine::builder().tier(Tier::Asm).build()?;
+    /// assert_eq!(engine.tier(), Tier::Asm);
+    /// # Ok::<(), jitcall::Error>(())
+    /// ```
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The tier in use.
+    pub fn tier(&self) -> Tier {
+        self.inner.tier
+    }
+
+    /// Why it is in use.
+    pub fn reason(&self) -> &str {
+        &self.inner.reason
+    }
+
+    /// What is needed to call functions of that signature: the plan, and on the JIT tier a stub, which is shared with
+    /// all signatures of the same shape.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where this machine cannot pass a type, [`Error::CodeLimit`] and [`Error::CodeMemory`]
+    /// where there is no room for a stub.
+    pub fn prepare(&self, signature: &Signature) -> Result<CallInterface> {
+        let plan = Plan::new(signature, Convention::HOST)?;
+        check_vectors(&plan)?;
+        let entry = match &self.inner.store {
+            Some(store) => {
+                let stub = store.stub(plan.shape(), |code| emit::call_stub_into(&plan, code))?;
+                // SAFETY: the entry is that of a call stub, which `call_stub_into` emitted for this shape.
+                Entry::Stub(unsafe { stub.function() })
+            }
+            None => Entry::Trampoline,
+        };
+        Ok(CallInterface::new(self.clone(), plan, entry))
+    }
+
+    /// Checks with the system that no memory for machine code is writable where it is executable.
+    ///
+    /// # Errors
+    /// [`Error::CodeMemory`] naming the first mapping that is other than it should be.
+    pub fn audit(&self) -> Result<()> {
+        self.inner.store.as_ref().map_or(Ok(()), CodeStore::audit)
+    }
+
+    /// How the cache and the code memory are used; all zero on the tier without a JIT.
+    pub fn statistics(&self) -> Statistics {
+        match &self.inner.store {
+            Some(store) => store.statistics(),
+            None => Statistics { limit: self.inner.limit, ..Statistics::default() },
+        }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("tier", &self.tier()).field("statistics", &self.statistics()).finish()
+    }
+}
+
+/// A 32-byte vector travels in a ymm register, which is there with AVX only.
+fn check_vectors(plan: &Plan) -> Result<()> {
+    let wide =
+        plan.moves.iter().any(|value| value.width == Width::B32) || plan.result.parts().any(|part| part.size == 32);
+    #[cfg(target_arch = "x86_64")]
+    if wide && !std::arch::is_x86_feature_detected!("avx") {
+        return Err(Error::unsupported("vectors of 32 bytes need AVX, which this processor does not have"));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    if wide {
+        return Err(Error::unsupported("a vector register of 32 bytes"));
+    }
+    Ok(())
+}
+
+/// How an engine uses its memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Look-ups that found a stub.
+    pub hits: u64,
+    /// Look-ups that found none, so that one was made.
+    pub misses: u64,
+    /// Stubs in the cache.
+    pub stubs: usize,
+    /// Bytes of machine code, padding between stubs included.
+    pub code_bytes: usize,
+    /// Bytes of memory mapped for machine code; each is mapped twice while it is being filled.
+    pub mapped_bytes: usize,
+    /// Bytes of the cache's own: its tables, and the shapes in it.
+    pub cache_bytes: usize,
+    /// The most bytes that may be mapped for machine code.
+    pub limit: usize,
+}
+
+/// Sets up an [`Engine`].
+#[derive(Clone, Debug)]
+pub struct Builder {
+    tier: Option<Tier>,
+    limit: usize,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Builder { tier: None, limit: DEFAULT_CODE_LIMIT }
+    }
+}
+
+impl Builder {
+    /// Asks for a tier, whatever [`TIER_VARIABLE`] says.
+    #[must_use]
+    pub fn tier(mut self, tier: Tier) -> Self {
+        self.tier = Some(tier);
+        self
+    }
+
+    /// Limits the memory for machine code, in bytes; it is taken in pages.
+    #[must_use]
+    pub fn code_limit(mut self, bytes: usize) -> Self {
+        self.limit = bytes;
+        self
+    }
+
+    /// Makes the engine.
+    ///
+    /// # Errors
+    /// [`Error::CodeMemory`] where [`Tier::Jit`] was asked for and the system refuses executable memory. An engine
+    /// that was not told a tier falls back on [`Tier::Asm`] instead.
+    pub fn build(self) -> Result<Engine> {
+        match self.tier {
+            Some(Tier::Jit) => Ok(self.with_store(CodeStore::new(self.limit)?, "asked for by the program")),
+            Some(Tier::Asm) => Ok(self.without_store("asked for by the program".into())),
+            None => Ok(self.build_automatic()),
+        }
+    }
+
+    fn build_automatic(self) -> Engine {
+        let asked = env::var(TIER_VARIABLE).ok();
+        if asked.as_deref() == Some("asm") {
+            return self.without_store(format!("{TIER_VARIABLE}=asm"));
+        }
+        match (CodeStore::new(self.limit), asked.as_deref()) {
+            (Ok(store), Some("jit")) => self.with_store(store, &format!("{TIER_VARIABLE}=jit")),
+            (Ok(store), None | Some("")) => self.with_store(store, "the system allows executable memory"),
+            (Ok(store), Some(other)) => {
+                self.with_store(store, &format!("{TIER_VARIABLE}={other} is neither jit nor asm and was ignored"))
+            }
+            (Err(error), _) => self.without_store(explain(&error)),
+        }
+    }
+
+    fn with_store(&self, store: CodeStore, reason: &str) -> Engine {
+        self.finish(Tier::Jit, reason.to_owned(), Some(store))
+    }
+
+    fn without_store(&self, reason: String) -> Engine {
+        self.finish(Tier::Asm, reason, None)
+    }
+
+    fn finish(&self, tier: Tier, reason: String, store: Option<CodeStore>) -> Engine {
+        Engine { inner: Arc::new(Inner { tier, reason, limit: self.limit, store }) }
+    }
+}
+
+/// An error with its sources, in one line.
+fn explain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", explain(source)),
+        None => error.to_string(),
+    }
+}
+
+/// The type of every call stub: slots, context, result buffer. Results in registers flow back to the caller, who casts
+/// the stub to a function that returns in those registers.
+pub(crate) type StubFunction = unsafe extern "C-unwind" fn(*const crate::Slot, *const c_void, *mut u8);
