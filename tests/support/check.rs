@@ -1,0 +1,472 @@
+//! Calls compiled functions with patterns, and compares what they report with what they were given.
+//!
+//! The calls are made in a child process: a call that crashes is a failed case like any other.
+
+use std::any::Any;
+use std::ffi::c_void;
+use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use jitcall::types::{Arch, Type, layout};
+use jitcall::{Engine, Signature, Slot, Tier};
+use libloading::Library;
+
+use super::Case;
+use super::c_source::{self, BUFFER, Function, PROLOGUE, Span, What};
+use super::compile::{Compiler, Folder};
+use super::leaves::{self, Graffiti, Leaf};
+
+/// How many functions one C file has.
+const BATCH: usize = 100;
+
+/// After that many seconds a case counts as crashed.
+const TIMEOUT: u32 = 60;
+
+/// What memory holds before anything is written to it, padding and the rest of each slot included.
+const JUNK: u8 = 0xA5;
+
+/// Bytes before and after the result that nothing may write.
+const GUARD: usize = 64;
+
+/// A way to call a function whose signature is known at run time.
+pub(crate) trait Road {
+    fn name(&self) -> String;
+
+    /// Calls a function with the bytes of its arguments.
+    ///
+    /// # Errors
+    /// What is wrong apart from the values that arrived.
+    ///
+    /// # Safety
+    /// The target has that signature; `result` has room for the result, aligned as its type is.
+    unsafe fn call(
+        &self,
+        signature: &Signature,
+        target: Target,
+        arguments: &[Vec<u8>],
+        result: *mut u8,
+    ) -> Result<(), String>;
+}
+
+/// A compiled function, and, where it was asked for, the compiled function that calls it.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    function: *const c_void,
+    caller: Option<unsafe extern "C" fn(*const *const u8, *mut u8)>,
+}
+
+/// Calls through an engine with slots.
+pub(crate) struct Slots(pub(crate) Tier);
+
+impl Road for Slots {
+    fn name(&self) -> String {
+        format!("slots, {:?}", self.0)
+    }
+
+    unsafe fn call(
+        &self,
+        signature: &Signature,
+        target: Target,
+        arguments: &[Vec<u8>],
+        result: *mut u8,
+    ) -> Result<(), String> {
+        let engine = Engine::builder().tier(self.0).build().map_err(|error| error.to_string())?;
+        let interface = engine.prepare(signature).map_err(|error| error.to_string())?;
+        let mut area = Area::new(8 * interface.slots());
+        for (bytes, offset) in arguments.iter().zip(interface.slot_offsets()) {
+            area.bytes_mut()[*offset as usize..][..bytes.len()].copy_from_slice(bytes);
+        }
+        let before = area.bytes().to_vec();
+        // SAFETY: the caller vouches for target and result; the area holds the arguments where the interface wants
+        // them.
+        unsafe { interface.call(target.function, area.bytes().as_ptr().cast::<Slot>(), result) };
+        match before.iter().zip(area.bytes()).position(|(before, after)| before != after) {
+            None => Ok(()),
+            Some(offset) => Err(format!("the call wrote to the caller's slots, at byte {offset}")),
+        }
+    }
+}
+
+/// The compiler's own calls: what the comparison is worth without an engine.
+pub(crate) struct Native;
+
+impl Road for Native {
+    fn name(&self) -> String {
+        "the compiler's own call".into()
+    }
+
+    unsafe fn call(
+        &self,
+        _signature: &Signature,
+        target: Target,
+        arguments: &[Vec<u8>],
+        result: *mut u8,
+    ) -> Result<(), String> {
+        let pointers: Vec<*const u8> = arguments.iter().map(|bytes| bytes.as_ptr()).collect();
+        let caller = target.caller.ok_or("compiled without callers")?;
+        // SAFETY: the caller was compiled for just this signature, and copies each argument from its pointer.
+        unsafe { caller(pointers.as_ptr(), result) };
+        Ok(())
+    }
+}
+
+/// A road that carries its first argument wrong: what the comparison has to notice.
+pub(crate) struct Wrong;
+
+impl Road for Wrong {
+    fn name(&self) -> String {
+        "a wrong call".into()
+    }
+
+    unsafe fn call(
+        &self,
+        signature: &Signature,
+        target: Target,
+        arguments: &[Vec<u8>],
+        result: *mut u8,
+    ) -> Result<(), String> {
+        let mut arguments = arguments.to_vec();
+        if let Some(byte) = arguments.first_mut().and_then(|bytes| bytes.first_mut()) {
+            *byte ^= 1;
+        }
+        // SAFETY: the arguments have the same types.
+        unsafe { Native.call(signature, target, &arguments, result) }
+    }
+}
+
+/// Bytes aligned to 64 that start as [`JUNK`].
+struct Area {
+    lines: Vec<Line>,
+    size: usize,
+}
+
+#[derive(Clone)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+impl Area {
+    fn new(size: usize) -> Area {
+        Area { lines: vec![Line([JUNK; 64]); size.div_ceil(64).max(1)], size }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: lines are bytes without padding, and the vector is borrowed as long as the slice.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast::<u8>(), self.size) }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast::<u8>(), self.size) }
+    }
+}
+
+/// Cases and the libraries they were compiled to.
+pub(crate) struct Compiled {
+    cases: Vec<Case>,
+    functions: Vec<Function>,
+    libraries: Vec<PathBuf>,
+}
+
+impl Compiled {
+    /// Compiles the functions of the cases, and their callers too if [`Native`] is to be tried.
+    pub(crate) fn new(cases: Vec<Case>, callers: bool, compiler: &Compiler, folder: &Folder) -> Compiled {
+        let functions: Vec<Function> =
+            cases.iter().enumerate().map(|(index, case)| c_source::function(case, index, callers)).collect();
+        let source =
+            |batch: &[Function]| batch.iter().fold(PROLOGUE.to_owned(), |text, function| text + &function.text);
+        let sources: Vec<String> = functions.chunks(BATCH).map(source).collect();
+        Compiled { cases, functions, libraries: compiler.compile(folder, &sources) }
+    }
+
+    /// The cases in their order.
+    pub(crate) fn cases(&self) -> &[Case] {
+        &self.cases
+    }
+
+    /// What is wrong with each case when it is called by that road.
+    pub(crate) fn failures(&self, road: &dyn Road) -> Vec<Option<String>> {
+        let mut found: Vec<Option<String>> = vec![None; self.cases.len()];
+        for (batch, path) in self.libraries.iter().enumerate() {
+            let end = self.cases.len().min((batch + 1) * BATCH);
+            let mut next = batch * BATCH;
+            while next < end {
+                let outcome = self.in_child(path, next..end, road);
+                for (index, text) in outcome.failed {
+                    found[index] = Some(self.describe(index, &text));
+                }
+                let Some((index, text)) = outcome.crashed else { break };
+                found[index] = Some(self.describe(index, &text));
+                next = index + 1;
+            }
+        }
+        found
+    }
+
+    fn describe(&self, index: usize, text: &str) -> String {
+        let Case { label, choice, .. } = &self.cases[index];
+        format!("{label} (union choice {choice})\n{}{text}", self.functions[index].declaration)
+    }
+
+    /// Tries a range of cases in a child process.
+    fn in_child(&self, path: &Path, range: Range<usize>, road: &dyn Road) -> Outcome {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        // SAFETY: the child makes its calls and leaves by `_exit`; it takes no lock that another thread could hold.
+        match unsafe { libc::fork() } {
+            -1 => panic!("cannot fork: {}", std::io::Error::last_os_error()),
+            0 => {
+                drop(reader);
+                // SAFETY: no pointers are involved.
+                unsafe { libc::alarm(TIMEOUT) };
+                let finished = catch_unwind(AssertUnwindSafe(|| self.try_range(path, range, road, writer)));
+                // SAFETY: this process has nothing to clean up.
+                unsafe { libc::_exit(if finished.is_ok() { 0 } else { 101 }) }
+            }
+            child => {
+                drop(writer);
+                Outcome::read(reader, child)
+            }
+        }
+    }
+
+    fn try_range(&self, path: &Path, range: Range<usize>, road: &dyn Road, mut writer: PipeWriter) {
+        // SAFETY: the library was compiled from the functions' source and runs nothing when it is loaded.
+        let library = unsafe { Library::new(path) }.expect("a library that loads");
+        let buffers = Buffers::of(&library);
+        for index in range {
+            send(&mut writer, START, index, "");
+            // SAFETY: no pointers are involved.
+            unsafe { libc::alarm(TIMEOUT) };
+            let (case, function) = (&self.cases[index], &self.functions[index]);
+            let target = Target::of(&library, &function.symbol);
+            let tried = catch_unwind(AssertUnwindSafe(|| try_case(case, function, target, &buffers, road)));
+            match tried.unwrap_or_else(|panic| Err(panic_text(&*panic))) {
+                Ok(()) => {}
+                Err(text) => send(&mut writer, FAILED, index, &text),
+            }
+        }
+        send(&mut writer, DONE, 0, "");
+    }
+}
+
+const START: u8 = 0;
+const FAILED: u8 = 1;
+const DONE: u8 = 2;
+
+/// Tells the parent about a case: what, which, and a text with its length.
+fn send(writer: &mut PipeWriter, what: u8, index: usize, text: &str) {
+    let mut message = vec![what];
+    message.extend((index as u64).to_le_bytes());
+    message.extend((text.len() as u64).to_le_bytes());
+    message.extend(text.as_bytes());
+    writer.write_all(&message).expect("a parent that listens");
+}
+
+/// What came of a child.
+#[derive(Default)]
+struct Outcome {
+    failed: Vec<(usize, String)>,
+    crashed: Option<(usize, String)>,
+}
+
+impl Outcome {
+    fn read(mut reader: PipeReader, child: libc::pid_t) -> Outcome {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).expect("a pipe that can be read");
+        let mut status = 0;
+        // SAFETY: the status is written to a variable of the right type.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        let mut outcome = Outcome::default();
+        let mut started = None;
+        let mut rest = bytes.as_slice();
+        while let Some((what, index, text)) = receive(&mut rest) {
+            match what {
+                START => started = Some(index),
+                FAILED => outcome.failed.push((index, text)),
+                _ => return outcome,
+            }
+        }
+        let cause = match libc::WIFSIGNALED(status) {
+            true => format!("killed by signal {}", libc::WTERMSIG(status)),
+            false => format!("exited with status {}", libc::WEXITSTATUS(status)),
+        };
+        outcome.crashed = Some((started.expect("a child that got as far as a case"), cause));
+        outcome
+    }
+}
+
+fn receive(rest: &mut &[u8]) -> Option<(u8, usize, String)> {
+    let (what, after) = rest.split_first()?;
+    let (index, after) = after.split_first_chunk::<8>()?;
+    let (length, after) = after.split_first_chunk::<8>()?;
+    let (text, after) = after.split_at_checked(u64::from_le_bytes(*length) as usize)?;
+    *rest = after;
+    Some((*what, u64::from_le_bytes(*index) as usize, String::from_utf8_lossy(text).into_owned()))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("(no text)"))
+}
+
+impl Target {
+    fn of(library: &Library, symbol: &str) -> Target {
+        // SAFETY: the symbol is a function; its address alone is taken.
+        let function = unsafe { library.get::<*const c_void>(symbol.as_bytes()) }.expect("a function that is exported");
+        // SAFETY: callers are compiled with this type.
+        let caller = unsafe { library.get(format!("call_{symbol}").as_bytes()) }.ok();
+        Target { function: *function, caller: caller.map(|caller| *caller) }
+    }
+}
+
+/// The two global buffers of a compiled file.
+struct Buffers {
+    input: *mut u8,
+    output: *mut u8,
+}
+
+impl Buffers {
+    fn of(library: &Library) -> Buffers {
+        // SAFETY: both symbols are arrays of bytes; their addresses alone are taken.
+        let buffer = |name: &str| unsafe { library.get::<*mut u8>(name.as_bytes()).map(|symbol| *symbol) };
+        Buffers { input: buffer("in").expect("a buffer"), output: buffer("out").expect("a buffer") }
+    }
+
+    fn provide(&self, at: usize, bytes: &[u8]) {
+        assert!(at + bytes.len() <= BUFFER);
+        // SAFETY: both arrays have BUFFER bytes, and no C function runs now.
+        unsafe { self.input.add(at).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
+    fn clear(&self) {
+        // SAFETY: as above.
+        unsafe { self.output.write_bytes(JUNK, BUFFER) };
+    }
+
+    fn reported(&self, span: Span) -> &[u8] {
+        assert!(span.at + span.size <= BUFFER);
+        // SAFETY: as above; what is borrowed is read before the next call.
+        unsafe { std::slice::from_raw_parts(self.output.add(span.at), span.size) }
+    }
+}
+
+/// A value with a pattern in its leaves and junk in its padding.
+struct Sample {
+    bytes: Vec<u8>,
+    leaves: Vec<Leaf>,
+}
+
+impl Sample {
+    fn new(ty: &Type, choice: usize, graffiti: Graffiti) -> Sample {
+        if ty.is_void() {
+            return Sample { bytes: Vec::new(), leaves: Vec::new() };
+        }
+        let size = layout::of(ty, Arch::HOST).expect("values have sizes").size;
+        let (mut bytes, leaves) = (vec![JUNK; size], leaves::of(ty, Arch::HOST, choice));
+        leaves::fill(&leaves, &mut bytes, graffiti);
+        Sample { bytes, leaves }
+    }
+}
+
+/// Calls the function of a case with the pattern and with its inverse.
+fn try_case(
+    case: &Case,
+    function: &Function,
+    target: Target,
+    buffers: &Buffers,
+    road: &dyn Road,
+) -> Result<(), String> {
+    let parameters = case.signature.parameters();
+    for inverted in [false, true] {
+        let sample = |argument, ty| Sample::new(ty, case.choice, Graffiti { argument, inverted });
+        let arguments: Vec<Sample> =
+            parameters.iter().enumerate().map(|(index, parameter)| sample(index, &parameter.ty)).collect();
+        let result = sample(parameters.len(), case.signature.result());
+        for (leaf, span) in &function.results {
+            buffers.provide(span.at, &leaf.extract(&result.bytes));
+        }
+        buffers.clear();
+        let mut room = Area::new(result.bytes.len() + 2 * GUARD);
+        let values: Vec<Vec<u8>> = arguments.iter().map(|sample| sample.bytes.clone()).collect();
+        let place = match result.bytes.len() {
+            0 if case.signature.result().is_void() => std::ptr::null_mut(),
+            _ => room.bytes_mut()[GUARD..].as_mut_ptr(),
+        };
+        // SAFETY: the target was compiled from this signature, and the room is large enough and aligned to 64.
+        unsafe { road.call(&case.signature, target, &values, place)? };
+        let wrong = wrong_arguments(case, function, &arguments, buffers);
+        let wrong = wrong.into_iter().chain(wrong_result(&result, room.bytes())).collect::<Vec<_>>();
+        if !wrong.is_empty() {
+            return Err(wrong.join("\n"));
+        }
+    }
+    Ok(())
+}
+
+fn wrong_arguments(case: &Case, function: &Function, arguments: &[Sample], buffers: &Buffers) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for probe in &function.probes {
+        let sample = &arguments[probe.argument];
+        let found = buffers.reported(probe.span);
+        let (name, expected) = match &probe.what {
+            What::Leaf(leaf) => (leaf.path.clone(), leaf.extract(&sample.bytes)),
+            What::Widened => (" as long".to_owned(), widened(&case.signature.parameters()[probe.argument].ty, sample)),
+            What::Misalignment => (" (address modulo alignment)".to_owned(), vec![0; 8]),
+        };
+        if found != expected {
+            let origin = origin(found, arguments);
+            wrong.push(format!("argument a{}{name}: {}{origin}", probe.argument, difference(&expected, found)));
+        }
+    }
+    wrong
+}
+
+fn widened(ty: &Type, sample: &Sample) -> Vec<u8> {
+    let negative = sample.bytes.last().is_some_and(|byte| byte & 0x80 != 0);
+    let signed = ty.as_integer().is_some_and(|integer| integer.is_signed(Arch::HOST));
+    let mut bytes = sample.bytes.clone();
+    bytes.resize(8, if signed && negative { 0xFF } else { 0 });
+    bytes
+}
+
+fn wrong_result(result: &Sample, room: &[u8]) -> Vec<String> {
+    let end = GUARD + result.bytes.len();
+    let found = &room[GUARD..end];
+    let mut wrong = Vec::new();
+    for leaf in &result.leaves {
+        let (expected, found) = (leaf.extract(&result.bytes), leaf.extract(found));
+        if expected != found {
+            wrong.push(format!("result{}: {}", leaf.path, difference(&expected, &found)));
+        }
+    }
+    let outside = room.iter().enumerate().filter(|(at, byte)| !(GUARD..end).contains(at) && **byte != JUNK);
+    wrong.extend(outside.map(|(at, byte)| {
+        format!("written outside of the result, at byte {} of it: {byte:#04x}", at as isize - GUARD as isize)
+    }));
+    wrong
+}
+
+fn difference(expected: &[u8], found: &[u8]) -> String {
+    let at = expected.iter().zip(found).position(|(expected, found)| expected != found).unwrap_or(0);
+    let window = at.saturating_sub(8)..(at + 16).min(expected.len());
+    let digits = |bytes: &[u8]| bytes.iter().map(|byte| format!(" {byte:02x}")).collect::<String>();
+    format!(
+        "byte {at} is {:#04x} instead of {:#04x}: found{}, expected{}",
+        found[at],
+        expected[at],
+        digits(&found[window.clone()]),
+        digits(&expected[window])
+    )
+}
+
+/// Whose bytes they are, where that can be told.
+fn origin(found: &[u8], arguments: &[Sample]) -> String {
+    for (index, sample) in arguments.iter().enumerate().filter(|_| found.len() > 1) {
+        let same = |leaf: &&Leaf| sample.bytes[leaf.at / 8..].starts_with(found);
+        if let Some(leaf) = sample.leaves.iter().find(same) {
+            return format!(" (that is a{index}{})", leaf.path);
+        }
+    }
+    String::new()
+}
