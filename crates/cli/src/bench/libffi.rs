@@ -1,0 +1,190 @@
+//! libffi, as it is found on the system: the rival.
+
+use std::ffi::{c_int, c_uint, c_void};
+use std::path::{Path, PathBuf};
+use std::{fs, mem, ptr};
+
+use jitcall::{Library, Signature, Type};
+
+use crate::Failure;
+
+/// Where it is looked for.
+const NAME: &str = "libffi.so.8";
+
+/// `FFI_DEFAULT_ABI`: `FFI_UNIX64`, or `FFI_SYSV`.
+const DEFAULT_ABI: c_int = if cfg!(target_arch = "x86_64") { 2 } else { 1 };
+
+/// `FFI_TYPE_STRUCT`.
+const STRUCT: u16 = 13;
+
+/// `void f(handle, void (*fn)(void), void *rvalue, void **avalue)`: `ffi_call`, whose handle is a `ffi_cif *`, and
+/// `ffi_call_plan_invoke`, whose handle is a `ffi_call_plan *`.
+pub(crate) type Invoke = unsafe extern "C" fn(*mut c_void, *const c_void, *mut c_void, *mut *mut c_void);
+
+type PrepareCif = unsafe extern "C" fn(*mut Cif, c_int, c_uint, *mut FfiType, *mut *mut FfiType) -> c_int;
+type AllocatePlan = unsafe extern "C" fn(*mut Cif) -> *mut c_void;
+type FreePlan = unsafe extern "C" fn(*mut c_void);
+
+/// `ffi_type`
+#[repr(C)]
+struct FfiType {
+    size: usize,
+    alignment: u16,
+    kind: u16,
+    elements: *mut *mut FfiType,
+}
+
+/// `ffi_cif`, of 32 bytes on either architecture.
+#[repr(C)]
+#[derive(Default)]
+struct Cif([u64; 4]);
+
+/// The library, open.
+pub(crate) struct Libffi {
+    library: Library,
+    prepare: PrepareCif,
+    call: Invoke,
+    plans: Option<Plans>,
+}
+
+/// Call plans, which libffi 3.8 has.
+#[derive(Clone, Copy)]
+struct Plans {
+    allocate: AllocatePlan,
+    invoke: Invoke,
+    free: FreePlan,
+}
+
+/// What one way of calling through libffi needs.
+pub(crate) struct Prepared {
+    pub(crate) invoke: Invoke,
+    pub(crate) handle: *mut c_void,
+    plan: Option<FreePlan>,
+    /// Kept for their addresses.
+    _cif: Box<Cif>,
+    _types: Types,
+}
+
+impl Libffi {
+    /// Opens the library at `path`, or the system's.
+    pub(crate) fn open(path: Option<&Path>) -> Result<Libffi, Failure> {
+        // SAFETY: libffi's initialisers set up its own memory.
+        let library = unsafe { Library::open(path.unwrap_or(Path::new(NAME)))? };
+        let prepare = library.symbol("ffi_prep_cif")?;
+        let call = library.symbol("ffi_call")?;
+        let plans =
+            ["ffi_call_plan_alloc", "ffi_call_plan_invoke", "ffi_call_plan_free"].map(|name| library.symbol(name));
+        // SAFETY: these are the types that <ffi.h> gives the functions of those names.
+        let (prepare, call, plans) = unsafe {
+            let plans = match plans {
+                [Ok(allocate), Ok(invoke), Ok(free)] => Some(Plans {
+                    allocate: mem::transmute::<*const c_void, AllocatePlan>(allocate),
+                    invoke: mem::transmute::<*const c_void, Invoke>(invoke),
+                    free: mem::transmute::<*const c_void, FreePlan>(free),
+                }),
+                _ => None,
+            };
+            (mem::transmute::<*const c_void, PrepareCif>(prepare), mem::transmute::<*const c_void, Invoke>(call), plans)
+        };
+        Ok(Libffi { library, prepare, call, plans })
+    }
+
+    /// Whether it has call plans.
+    pub(crate) fn has_plans(&self) -> bool {
+        self.plans.is_some()
+    }
+
+    /// Where the loader found it.
+    pub(crate) fn path(&self) -> PathBuf {
+        // SAFETY: an all-zero structure is a value of this type; it is filled with strings that live as long as the
+        // library, which is open.
+        let found = unsafe {
+            let mut info: libc::Dl_info = mem::zeroed();
+            let found = libc::dladdr(self.call as *const c_void, &raw mut info) != 0 && !info.dli_fname.is_null();
+            found.then(|| std::ffi::CStr::from_ptr(info.dli_fname).to_string_lossy().into_owned())
+        };
+        let path = found.map(PathBuf::from).or_else(|| self.library.path().map(Path::to_owned)).unwrap_or_default();
+        fs::canonicalize(&path).unwrap_or(path)
+    }
+
+    /// Prepares calls by `ffi_call`.
+    pub(crate) fn calls(&self, signature: &Signature) -> Result<Prepared, Failure> {
+        let (types, mut cif) = self.cif(signature)?;
+        let handle = ptr::from_mut(&mut *cif).cast();
+        Ok(Prepared { invoke: self.call, handle, plan: None, _cif: cif, _types: types })
+    }
+
+    /// Prepares calls by a plan; `None` where the library has none.
+    pub(crate) fn plans(&self, signature: &Signature) -> Result<Option<Prepared>, Failure> {
+        let Some(plans) = self.plans else { return Ok(None) };
+        let (types, mut cif) = self.cif(signature)?;
+        // SAFETY: the cif was prepared, and lives as long as the plan.
+        let handle = unsafe { (plans.allocate)(&raw mut *cif) };
+        if handle.is_null() {
+            return Err("ffi_call_plan_alloc found no memory".into());
+        }
+        Ok(Some(Prepared { invoke: plans.invoke, handle, plan: Some(plans.free), _cif: cif, _types: types }))
+    }
+
+    fn cif(&self, signature: &Signature) -> Result<(Types, Box<Cif>), Failure> {
+        let mut types = Types::default();
+        let result = types.of(signature.result(), &self.library)?;
+        let parameters = signature.parameters().iter().map(|parameter| types.of(&parameter.ty, &self.library));
+        let parameters = parameters.collect::<Result<Vec<_>, _>>()?;
+        let count = parameters.len() as c_uint;
+        let parameters = types.list(parameters);
+        let mut cif = Box::<Cif>::default();
+        // SAFETY: the cif has the size of libffi's, and the types live as long as it does.
+        match unsafe { (self.prepare)(&raw mut *cif, DEFAULT_ABI, count, result, parameters) } {
+            0 => Ok((types, cif)),
+            status => Err(format!("ffi_prep_cif gave status {status} for {signature}").into()),
+        }
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if let Some(free) = self.plan {
+            // SAFETY: the handle is a plan's, and nothing uses it any more.
+            unsafe { free(self.handle) };
+        }
+    }
+}
+
+/// Descriptions of types, in libffi's form.
+#[derive(Default)]
+struct Types {
+    #[expect(clippy::vec_box, reason = "libffi keeps their addresses")]
+    structs: Vec<Box<FfiType>>,
+    lists: Vec<Box<[*mut FfiType]>>,
+}
+
+impl Types {
+    fn of(&mut self, ty: &Type, library: &Library) -> Result<*mut FfiType, Failure> {
+        if let Type::Aggregate(aggregate) = ty {
+            let members = aggregate.members().iter().map(|member| self.of(&member.ty, library));
+            let mut members = members.collect::<Result<Vec<_>, _>>()?;
+            members.push(ptr::null_mut());
+            let elements = self.list(members);
+            self.structs.push(Box::new(FfiType { size: 0, alignment: 0, kind: STRUCT, elements }));
+            return Ok(self.structs.last_mut().map_or(ptr::null_mut(), |last| &raw mut **last));
+        }
+        let name = match ty {
+            Type::Void => "ffi_type_void",
+            Type::Pointer(_) => "ffi_type_pointer",
+            &Type::F32 => "ffi_type_float",
+            &Type::F64 => "ffi_type_double",
+            _ => match ty.as_integer().map(|integer| integer.size()) {
+                Some(4) => "ffi_type_sint32",
+                Some(8) => "ffi_type_sint64",
+                _ => return Err(format!("no case has the type {ty}").into()),
+            },
+        };
+        Ok(library.symbol(name)?.cast_mut().cast())
+    }
+
+    fn list(&mut self, types: Vec<*mut FfiType>) -> *mut *mut FfiType {
+        self.lists.push(types.into_boxed_slice());
+        self.lists.last_mut().map_or(ptr::null_mut(), |last| last.as_mut_ptr())
+    }
+}
