@@ -366,20 +366,39 @@ fn is_odd_to_clang(ty: &Type) -> bool {
     let Type::Aggregate(aggregate) = ty else { return false };
     let half = |ty: &Type| *ty == Type::F16;
     let vector = |ty: &Type| matches!(ty, Type::Vector(_));
-    let AggregateLayout { size, bit_offsets, .. } = aggregate.layout(Arch::HOST);
+    let AggregateLayout { size, .. } = aggregate.layout(Arch::HOST);
     // On x86_64 it loses what lies on top of a `_Float16`, and takes two vectors in a union for one of 32 bytes.
     let union =
         aggregate.kind() == AggregateKind::Union && (contains(ty, &half) || *size > 16 && contains(ty, &vector));
-    let member = aggregate.members().iter().zip(bit_offsets).any(|(member, at)| {
+    // On AArch64 a packed bit-field does not ask for an even register.
+    let wide_bit_field = |member: &Member| {
         let align = layout::of(&member.ty, Arch::HOST).expect("members have sizes").align;
-        match member.bits {
-            // On x86_64 an unaligned struct puts the whole in memory, even where all in it is aligned.
-            None => !(at / 8).is_multiple_of(align),
-            // On AArch64 a packed bit-field does not ask for an even register.
-            Some(_) => align == 16,
+        member.bits.is_some() && align == 16
+    };
+    union || aggregate.members().iter().any(wide_bit_field) || has_unaligned_member(ty, 0)
+}
+
+/// Whether a value at that offset has a member, at any depth, that is less aligned than its type: to clang such a
+/// struct puts the whole in memory on x86_64, even where all the scalars in it are aligned or are bit-fields.
+fn has_unaligned_member(ty: &Type, offset: usize) -> bool {
+    match ty {
+        Type::Array(array) => {
+            let size = layout::of(array.element(), Arch::HOST).expect("elements have sizes").size;
+            let length = array.length().unwrap_or(0);
+            (0..length).any(|index| has_unaligned_member(array.element(), offset + index * size))
         }
-    });
-    union || member
+        Type::Aggregate(aggregate) => {
+            let AggregateLayout { bit_offsets, .. } = aggregate.layout(Arch::HOST);
+            aggregate.members().iter().zip(bit_offsets).filter(|(member, _)| member.bits.is_none()).any(
+                |(member, at)| {
+                    let at = offset + at / 8;
+                    let align = layout::of(&member.ty, Arch::HOST).expect("members have sizes").align;
+                    !at.is_multiple_of(align) || has_unaligned_member(&member.ty, at)
+                },
+            )
+        }
+        _ => false,
+    }
 }
 
 /// Whether a type has a size, and nothing in it but padding.
