@@ -426,7 +426,7 @@ impl Planner {
             convention,
             slot_offsets: Vec::with_capacity(parameters),
             slots: 0,
-            moves: Vec::with_capacity(parameters + 1),
+            moves: Vec::with_capacity(parameters),
             blocks: Vec::new(),
             stack: 0,
             copies: 0,

@@ -11,7 +11,7 @@
 //! | vector results | xmm0 xmm1 |
 //! | x87 results | st0 st1 |
 
-use crate::abi::{Planner, Register, Width, scalar_width};
+use crate::abi::{Argument, Planner, Register, Width, scalar_width};
 use crate::error::Result;
 use crate::types::signature::Signature;
 use crate::types::{Aggregate, AggregateKind, Arch, Float, Type, Vector, layout};
@@ -70,6 +70,9 @@ struct Free {
 
 fn plan_argument(ty: &Type, named: bool, planner: &mut Planner, free: &mut Free) -> Result<()> {
     let argument = planner.argument(ty)?;
+    if let Some(class) = single_class(ty) {
+        return plan_single(class, ty, &argument, planner, free);
+    }
     let classes = classify(ty)?;
     let in_registers = match &classes {
         None => false,
@@ -115,6 +118,31 @@ fn plan_argument(ty: &Type, named: bool, planner: &mut Planner, free: &mut Free)
     Ok(())
 }
 
+/// The class of a scalar that is one eightbyte or less of it, as most arguments are: nothing has to be merged.
+fn single_class(ty: &Type) -> Option<Class> {
+    match ty {
+        Type::Bool | Type::Pointer(_) | Type::Enum(_) => Some(Class::Integer),
+        Type::Integer(integer) if integer.size() <= 8 => Some(Class::Integer),
+        Type::Float(Float::F16 | Float::F32 | Float::F64) => Some(Class::Sse),
+        _ => None,
+    }
+}
+
+fn plan_single(class: Class, ty: &Type, argument: &Argument, planner: &mut Planner, free: &mut Free) -> Result<()> {
+    let width = scalar_width(ty, Arch::X86_64);
+    let (next, registers) = match class {
+        Class::Integer => (&mut free.gpr, GPRS.len() as u8),
+        _ => (&mut free.fpr, FPRS),
+    };
+    if *next == registers {
+        return planner.pass_on_stack(argument, argument.align, width);
+    }
+    let register = if class == Class::Integer { Register::Gpr(*next) } else { Register::Fpr(*next) };
+    *next += 1;
+    planner.pass_in_register(argument, 0, width, register);
+    Ok(())
+}
+
 /// How many bytes an SSE eightbyte and the SSEUP ones after it take in one vector register.
 fn sse_bytes(classes: &Eightbytes, eightbyte: usize) -> usize {
     8 + 8 * classes[eightbyte + 1..].iter().take_while(|class| **class == Class::SseUp).count()
@@ -127,6 +155,11 @@ fn plan_result(ty: &Type, planner: &mut Planner, free: &mut Free) -> Result<()> 
     let size = layout::of(ty, Arch::X86_64)?.size;
     if is_empty(ty) {
         planner.result.size = size;
+        return Ok(());
+    }
+    if let Some(class) = single_class(ty) {
+        let register = if class == Class::Integer { Register::Gpr(0) } else { Register::Fpr(0) };
+        planner.result_part(size, 0, 8, register);
         return Ok(());
     }
     // 3.2.3 "Returning" 8: COMPLEX_X87: real part in %st0, imaginary part in %st1.
