@@ -1,5 +1,8 @@
 //! Calls allocate nothing, by whichever way in and on either tier.
 
+#[path = "../crates/cli/src/callees.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the program loads them as a library")]
+mod callees;
 #[path = "../crates/cli/src/bench/cases.rs"]
 #[allow(dead_code, reason = "the program measures more of them than is tested here")]
 mod cases;

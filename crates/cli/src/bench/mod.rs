@@ -1,5 +1,6 @@
 //! `jitcall bench`: what a call costs, beside a direct call and beside libffi.
 
+mod callees;
 mod cases;
 mod engines;
 mod libffi;
@@ -106,7 +107,7 @@ impl Bench {
             return Ok(writeln!(output)?);
         }
         report::table(&rows, &mut output)?;
-        Ok(writeln!(output, "\n{note}")?)
+        Ok(writeln!(output, "\n{}\n{note}", callees::note())?)
     }
 
     /// The library, and what is to be said of it. That the system has none is no failure.
