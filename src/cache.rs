@@ -49,7 +49,6 @@ impl Stub {
     }
 
     /// Where its code starts.
-    #[cfg(test)]
     pub(crate) fn entry(&self) -> NonNull<u8> {
         self.entry
     }

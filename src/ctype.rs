@@ -2,6 +2,8 @@
 
 use std::any::type_name;
 
+use crate::error::{Error, Result};
+use crate::types::signature::Signature;
 use crate::types::{Aggregate, Arch, Type};
 
 /// A Rust type that C code can be given and can return.
@@ -106,6 +108,40 @@ macro_rules! arguments_up_to {
 }
 
 arguments_up_to!(A B C D E F G H I J K L M N O P Q S T U V W X Y);
+
+/// Checks parameters and result of a signature that a Rust function is to have, or to be called with.
+///
+/// # Errors
+/// [`Error::Typed`] where a type is not the declared one, or the signature is variadic.
+pub(crate) fn check_types<A: CArguments, R: CType>(signature: &Signature) -> Result<()> {
+    let rust = A::c_types();
+    if signature.is_variadic() || rust.len() != signature.parameters().len() {
+        return Err(mistyped(signature, "the parameter list", signature.to_string(), type_name::<A>()));
+    }
+    for (index, (parameter, (ty, given))) in signature.parameters().iter().zip(rust).enumerate() {
+        if !compatible(&parameter.ty, &ty) {
+            let place = format!("argument {}", signature.place(index));
+            return Err(mistyped(signature, &place, parameter.ty.to_string(), given));
+        }
+    }
+    check_result::<R>(signature)
+}
+
+/// Checks the result of a signature.
+///
+/// # Errors
+/// As for [`check_types`].
+pub(crate) fn check_result<R: CType>(signature: &Signature) -> Result<()> {
+    let declared = signature.result();
+    if compatible(declared, &R::c_type()) {
+        return Ok(());
+    }
+    Err(mistyped(signature, "the result", declared.to_string(), type_name::<R>()))
+}
+
+fn mistyped(signature: &Signature, place: &str, declared: String, given: &str) -> Error {
+    Error::Typed { function: signature.title(), place: place.to_owned(), declared, given: given.to_owned() }
+}
 
 /// Whether a declared type and a Rust type's C type are the same to a caller: names, `const` and what pointers point
 /// at do not matter; sizes, signs, kinds and the layout of members do. `char` goes with either signedness.

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::{env, fmt};
 
 use crate::abi::{Convention, Plan, Width};
+use crate::closure::CallbackInterface;
 use crate::code::CodeStore;
 use crate::emit;
 use crate::error::{Error, Result};
@@ -102,6 +103,21 @@ impl Engine {
         Ok(CallInterface::new(self.clone(), plan, entry))
     }
 
+    /// What is needed to make closures of that signature.
+    ///
+    /// # Errors
+    /// As for [`Engine::prepare`]; [`Error::Unsupported`] for a variadic signature too.
+    pub fn prepare_callback(&self, signature: &Signature) -> Result<CallbackInterface> {
+        CallbackInterface::new(self, signature)
+    }
+
+    /// The entry that gathers arguments by that plan; `None` on the tier without a JIT.
+    pub(crate) fn entry(&self, plan: &Plan) -> Result<Option<*const c_void>> {
+        let Some(store) = &self.inner.store else { return Ok(None) };
+        let stub = store.stub(&plan.entry_shape(), |code| emit::closure_entry_into(plan, code))?;
+        Ok(Some(stub.entry().as_ptr().cast()))
+    }
+
     /// Checks with the system that no memory for machine code is writable where it is executable.
     ///
     /// # Errors
@@ -126,7 +142,7 @@ impl fmt::Debug for Engine {
 }
 
 /// A 32-byte vector travels in a ymm register, which is there with AVX only.
-fn check_vectors(plan: &Plan) -> Result<()> {
+pub(crate) fn check_vectors(plan: &Plan) -> Result<()> {
     let wide =
         plan.moves.iter().any(|value| value.width == Width::B32) || plan.result.parts().any(|part| part.size == 32);
     #[cfg(target_arch = "x86_64")]
@@ -156,6 +172,8 @@ pub struct Statistics {
     pub mapped_bytes: usize,
     /// Bytes of the cache's own: its tables, and the shapes in it.
     pub cache_bytes: usize,
+    /// Bytes mapped for closure entries and their records, by all engines of the process.
+    pub entry_bytes: usize,
     /// The most bytes that may be mapped for machine code.
     pub limit: usize,
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::closure::Failure;
+
 /// What the engine's fallible functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -106,6 +108,23 @@ pub enum Error {
         used: usize,
         /// Bytes that were asked for.
         needed: usize,
+    },
+
+    /// No closure can be made any more without a JIT.
+    #[error("there are {limit} closures, which is all that the tier without a JIT has entries for")]
+    ClosureLimit {
+        /// How many there can be at a time.
+        limit: usize,
+    },
+
+    /// A callback that ran below the call failed: its closure returned a default, and so did all that were called after
+    /// it. What the function returned is not to be trusted.
+    #[error("{function}: {failure}")]
+    Callback {
+        /// The name of the function that was called, or its prototype where it has none.
+        function: String,
+        /// What failed, and why.
+        failure: Box<Failure>,
     },
 
     /// The system refused memory for machine code.

@@ -1,6 +1,5 @@
 //! Bound functions: call them with values, with slots, or typed.
 
-use std::any::type_name;
 use std::ffi::c_void;
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,7 +7,8 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use crate::abi::Carrier;
-use crate::ctype::{CArguments, CType, compatible};
+use crate::closure::failure::Outer;
+use crate::ctype::{CArguments, CType, check_result, check_types};
 use crate::engine::{Engine, StubFunction};
 use crate::errno::Errno;
 use crate::error::{Error, Mismatch, Result};
@@ -61,7 +61,7 @@ unsafe impl Sync for Inner {}
 
 /// What the way between a [`Value`] and a register depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Void,
     Bool,
     I8,
@@ -82,7 +82,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(ty: &Type) -> Kind {
+    pub(crate) fn of(ty: &Type) -> Kind {
         let integer = ty.as_integer().map(|integer| (integer.size(), integer.is_signed(Arch::HOST)));
         match (ty, integer) {
             (Type::Void, _) => Kind::Void,
@@ -105,7 +105,7 @@ impl Kind {
 
     /// The slot for a value that is just of this type; `None` where it has to be converted.
     #[inline(always)]
-    fn slot(self, value: &Value<'_>) -> Option<Slot> {
+    pub(crate) fn slot(self, value: &Value<'_>) -> Option<Slot> {
         Some(match (self, value) {
             (Kind::I32, Value::I32(value)) => Slot::from(*value),
             (Kind::U32, Value::U32(value)) => Slot::from(*value),
@@ -125,7 +125,7 @@ impl Kind {
 
     /// The value in a general register, of which as many low bits are defined as the type has.
     #[inline(always)]
-    fn value(self, bits: u64) -> Value<'static> {
+    pub(crate) fn value(self, bits: u64) -> Value<'static> {
         match self {
             Kind::Bool => Value::Bool(bits as u8 != 0),
             Kind::I8 => Value::I8(bits as i8),
@@ -310,7 +310,7 @@ impl Function {
     /// # Errors
     /// [`Error::Typed`] where `R` is not the declared result type.
     pub fn slots<R: CType>(&self) -> Result<SlotFunction<R>> {
-        self.check_result::<R>()?;
+        check_result::<R>(&self.inner.signature)?;
         let Bound { stub, context, .. } = self.inner.bound;
         let in_memory = self.inner.interface.plan().result.carrier() == Carrier::Buffer;
         Ok(SlotFunction { stub, context, in_memory, function: self.clone(), result: PhantomData })
@@ -332,31 +332,9 @@ impl Function {
     /// # Errors
     /// [`Error::Typed`] where a type is not the declared one, or the function is variadic.
     pub fn typed<A: CArguments, R: CType>(&self) -> Result<TypedFunction<A, R>> {
-        let signature = &self.inner.signature;
-        let rust = A::c_types();
-        if signature.is_variadic() || rust.len() != signature.parameters().len() {
-            let (place, given) = ("the parameter list".to_owned(), type_name::<A>().to_owned());
-            return Err(Error::Typed { function: self.name(), place, declared: signature.to_string(), given });
-        }
-        for (index, (parameter, (ty, given))) in signature.parameters().iter().zip(rust).enumerate() {
-            if !compatible(&parameter.ty, &ty) {
-                let place = format!("argument {}", self.place(index));
-                let declared = parameter.ty.to_string();
-                return Err(Error::Typed { function: self.name(), place, declared, given: given.to_owned() });
-            }
-        }
-        self.check_result::<R>()?;
+        check_types::<A, R>(&self.inner.signature)?;
         let types = PhantomData;
         Ok(TypedFunction { target: self.inner.target.cast(), function: self.clone(), types })
-    }
-
-    fn check_result<R: CType>(&self) -> Result<()> {
-        let declared = self.inner.signature.result();
-        if compatible(declared, &R::c_type()) {
-            return Ok(());
-        }
-        let (place, given) = ("the result".to_owned(), type_name::<R>().to_owned());
-        Err(Error::Typed { function: self.name(), place, declared: declared.to_string(), given })
     }
 
     /// Calls with values; `before` and `after` run when nothing else happens between them but the call.
@@ -365,6 +343,23 @@ impl Function {
     /// As for [`Function::call`].
     #[inline(always)]
     unsafe fn call_between(
+        &self,
+        arguments: &[Value<'_>],
+        before: impl FnOnce(),
+        after: impl FnOnce(),
+    ) -> Result<Value<'static>> {
+        let outer = Outer::begin();
+        // SAFETY: the caller keeps the same promises.
+        let result = unsafe { self.call_unreported(arguments, before, after) };
+        outer.report(result, || self.inner.signature.title())
+    }
+
+    /// The call itself; failures of callbacks below it are not looked for.
+    ///
+    /// # Safety
+    /// As for [`Function::call`].
+    #[inline(always)]
+    unsafe fn call_unreported(
         &self,
         arguments: &[Value<'_>],
         before: impl FnOnce(),
@@ -439,7 +434,7 @@ impl Function {
         // SAFETY: all bytes have just been written.
         let bytes = unsafe { &mut *(std::ptr::from_mut(bytes) as *mut [u8]) };
         value::write(ty, value, bytes).map_err(|mut mismatch| {
-            mismatch.place.insert_str(0, &self.place(index));
+            mismatch.place.insert_str(0, &self.inner.signature.place(index));
             self.argument_error(mismatch)
         })
     }
@@ -469,29 +464,16 @@ impl Function {
         }
     }
 
-    fn name(&self) -> String {
-        let signature = &self.inner.signature;
-        signature.name().map_or_else(|| signature.to_string(), str::to_owned)
-    }
-
-    /// `2`, or `2 (y)` where the declaration names the parameter.
-    fn place(&self, index: usize) -> String {
-        match &self.inner.signature.parameters()[index].name {
-            Some(name) => format!("{} ({name})", index + 1),
-            None => (index + 1).to_string(),
-        }
-    }
-
     #[cold]
     fn count_error(&self, expected: usize, given: usize) -> Error {
         let signature = &self.inner.signature;
         let variadic = signature.is_variadic() && expected == signature.fixed() && given < expected;
-        Error::ArgumentCount { function: self.name(), expected, variadic, given }
+        Error::ArgumentCount { function: self.inner.signature.title(), expected, variadic, given }
     }
 
     #[cold]
     fn argument_error(&self, mismatch: Mismatch) -> Error {
-        Error::Argument { function: self.name(), mismatch: Box::new(mismatch) }
+        Error::Argument { function: self.inner.signature.title(), mismatch: Box::new(mismatch) }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::Slot;
 use crate::abi::{Carrier, Plan, Register};
 use crate::engine::{Engine, StubFunction, Tier};
-use crate::trampoline;
+use crate::trampoline::call as trampoline;
 
 /// A plan and a stub for one signature; what libffi calls a `cif`. Clones share it.
 ///

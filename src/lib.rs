@@ -41,6 +41,7 @@ compile_error!("jitcall supports Linux with glibc on x86_64 and AArch64");
 
 pub mod abi;
 mod cache;
+pub mod closure;
 mod code;
 pub mod ctype;
 pub mod emit;
@@ -54,6 +55,7 @@ mod trampoline;
 pub mod types;
 pub mod value;
 
+pub use closure::{CallbackInterface, Closure, SharedClosure};
 pub use ctype::CType;
 pub use engine::{Engine, Statistics, Tier};
 pub use errno::Errno;

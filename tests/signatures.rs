@@ -3,7 +3,7 @@
 mod support;
 
 use jitcall::{Signature, Tier, Type};
-use support::check::{Compiled, Native, Road, Slots, Wrong};
+use support::check::{Callback, Compiled, Native, Road, Slots, Wrong};
 use support::compile::{Compiler, Folder};
 use support::generate::Source;
 use support::{Case, Run, shrink, table};
@@ -14,9 +14,21 @@ const SHRUNK: usize = 4;
 /// Tries the cases by every road, and fails with the simplest cases that fail.
 fn check(cases: Vec<Case>) {
     let (compiler, folder) = (Compiler::from_env(), Folder::new());
-    let compiled = Compiled::new(cases, false, &compiler, &folder);
-    let roads: [&dyn Road; 2] = [&Slots(Tier::Jit), &Slots(Tier::Asm)];
-    let reports: Vec<String> = roads.iter().filter_map(|road| report(*road, &compiled, &compiler, &folder)).collect();
+    let (variadic, others): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| case.signature.is_variadic());
+    let calls: [&dyn Road; 2] = [&Slots(Tier::Jit), &Slots(Tier::Asm)];
+    // What follows the named arguments of a variadic function, no callback can know.
+    let callbacks: [&dyn Road; 4] = [
+        &Callback::Slots(Tier::Jit),
+        &Callback::Slots(Tier::Asm),
+        &Callback::Values(Tier::Jit),
+        &Callback::Values(Tier::Asm),
+    ];
+    let variadic = Compiled::new(variadic, false, &compiler, &folder);
+    let others = Compiled::new(others, true, &compiler, &folder);
+    let tried = calls.iter().map(|road| (*road, &variadic));
+    let tried = tried.chain(calls.iter().chain(&callbacks).map(|road| (*road, &others)));
+    let reports: Vec<String> =
+        tried.filter_map(|(road, compiled)| report(road, compiled, &compiler, &folder)).collect();
     assert!(reports.is_empty(), "compared with {}:\n\n{}", compiler.line(), reports.join("\n"));
 }
 

@@ -2,7 +2,7 @@
 //
 //   fn(slots: x0, context: x1, result: x2)
 //
-// This is the body of a naked function of src/trampoline.rs, which names it and fills in what stands in braces: sizes,
+// This is the body of a naked function of src/trampoline/call.rs, which names it and fills in what stands in braces: sizes,
 // field offsets and the addresses of two Rust functions. ../README.md explains both files.
 //
 // The frame:

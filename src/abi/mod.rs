@@ -204,6 +204,9 @@ pub struct ResultPlan {
     pub size: usize,
     /// Whether the callee writes it through the hidden pointer.
     pub in_memory: bool,
+    /// How its first part goes from memory to a register, where it is a callback's that returns it: narrow integers are
+    /// extended, which clang's callers rely on.
+    pub width: Width,
     parts: [Option<Part>; 4],
 }
 
@@ -313,6 +316,7 @@ impl Plan {
     /// ```
     pub fn new(signature: &Signature, convention: Convention) -> Result<Plan> {
         let mut planner = Planner::new(signature, convention);
+        planner.result.width = scalar_width(signature.result(), convention.arch());
         match convention {
             Convention::SysV64 => sysv64::plan(signature, &mut planner)?,
             Convention::Aapcs64 => aapcs64::plan(signature, &mut planner)?,
@@ -335,9 +339,19 @@ impl Plan {
         self.area() > 0 || self.result.is_stored()
     }
 
-    /// What a stub for this plan depends on.
+    /// What a call stub for this plan depends on.
     pub fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// What a closure entry for this plan depends on: where values arrive, as for a call stub, and the whole result.
+    pub fn entry_shape(&self) -> Shape {
+        let mut words = encode_arguments(self);
+        words[0] |= ENTRY;
+        words.push(self.result.size as u64 | u64::from(self.result.in_memory) << 62);
+        words.push(self.result.width as u64 | (self.slots as u64) << 8);
+        words.extend(self.result.parts().map(encode_part));
+        Shape::new(words)
     }
 }
 
@@ -432,7 +446,7 @@ impl Planner {
             copies: 0,
             align: 16,
             vector_count: None,
-            result: ResultPlan { size: 0, in_memory: false, parts: [None; 4] },
+            result: ResultPlan { size: 0, in_memory: false, width: Width::B8, parts: [None; 4] },
         }
     }
 
@@ -579,9 +593,20 @@ struct Argument {
     align: usize,
 }
 
-/// Writes down what a stub depends on: one word for the frame, one for each move, two for each block, and the parts
-/// of a result that the stub has to store.
+/// What tells the first word of an entry's shape from that of a call stub.
+const ENTRY: u64 = 1 << 39;
+
+/// Writes down what a call stub depends on: the arguments, and the parts of a result that the stub has to store.
 fn encode(plan: &Plan) -> Vec<u64> {
+    let mut words = encode_arguments(plan);
+    if plan.result.is_stored() {
+        words.extend(plan.result.parts().map(encode_part));
+    }
+    words
+}
+
+/// One word for the frame, one for each move, two for each block.
+fn encode_arguments(plan: &Plan) -> Vec<u64> {
     let mut words = Vec::with_capacity(1 + plan.moves.len() + 2 * plan.blocks.len());
     words.push(
         plan.convention as u64
@@ -599,13 +624,12 @@ fn encode(plan: &Plan) -> Vec<u64> {
         words.push(kind | u64::from(block.source) << 1);
         words.push(u64::from(block.size) | u64::from(at) << 32);
     }
-    if plan.result.is_stored() {
-        words.extend(plan.result.parts().map(|part| {
-            let (kind, number) = encode_register(part.register);
-            kind | number << 2 | u64::from(part.size) << 8 | u64::from(part.offset) << 16 | 1 << 63
-        }));
-    }
     words
+}
+
+fn encode_part(part: Part) -> u64 {
+    let (kind, number) = encode_register(part.register);
+    kind | number << 2 | u64::from(part.size) << 8 | u64::from(part.offset) << 16 | 1 << 63
 }
 
 /// Source offset in the high half; kinds, width, and register number or stack offset in the low one.

@@ -1,6 +1,7 @@
 //! Where machine code lives: written once, found again by the shape of its plan.
 
 pub(crate) mod arena;
+pub(crate) mod entries;
 pub(crate) mod fork;
 pub(crate) mod icache;
 
@@ -71,7 +72,8 @@ impl CodeStore {
         let (code_bytes, mapped_bytes, limit) = (arena.used(), arena.mapped(), arena.limit());
         let (hits, misses) = self.cache.lookups();
         let (stubs, cache_bytes) = self.cache.size(&mut guard);
-        Statistics { hits, misses, stubs, code_bytes, mapped_bytes, cache_bytes, limit }
+        let entry_bytes = entries::mapped_bytes(&mut guard);
+        Statistics { hits, misses, stubs, code_bytes, mapped_bytes, cache_bytes, entry_bytes, limit }
     }
 
     /// Checks with the system that no code memory is writable where it is executable.

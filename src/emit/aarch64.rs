@@ -4,7 +4,7 @@
 //! |---|---|
 //! | arguments | x0 .. x7, x8 (address of a result in memory), v0 .. v7 |
 //! | slots, where they leave x0 | x17 |
-//! | target | x16: with x17 the only ones whose jump `bti c` accepts |
+//! | target; record of a closure | x16: with x17 the only ones whose jump `bti c` accepts |
 //! | scratch | x9 |
 //! | addresses out of an instruction's reach; block copies | x9 .. x13 |
 //!
@@ -50,6 +50,9 @@ fn number(role: Role) -> u8 {
         Role::Slots => 17,
         Role::Target => 16,
         Role::Scratch => 9,
+        Role::Result(number) => number,
+        Role::Frame => 29,
+        Role::Stack => SP,
     }
 }
 
@@ -110,6 +113,8 @@ impl<'a> Emitter<'a> {
 
 impl Assembler for Emitter<'_> {
     const JUMPS_THROUGH_ANY: bool = false;
+    const INCOMING: u32 = 32; // the frame record, and its padding
+    const RETURNS_ADDRESS: bool = false; // AAPCS64 6.9: x8 need not be preserved
 
     fn landing_pad(&mut self) {
         dynasm!(self.ops ; .arch aarch64 ; hint 34); // bti c
@@ -196,6 +201,26 @@ impl Assembler for Emitter<'_> {
             self.constant(10, at);
             dynasm!(self.ops ; .arch aarch64 ; add XSP(10), sp, x10, uxtx 0 ; str X(from), [x10]);
         }
+    }
+
+    fn store_vector(&mut self, from: u8, at: u32, width: Width) {
+        let (base, at) = if at <= REACH && (at as usize).is_multiple_of(width.bytes()) {
+            (SP, at)
+        } else {
+            self.constant(10, at);
+            dynasm!(self.ops ; .arch aarch64 ; add XSP(10), sp, x10, uxtx 0);
+            (10, 0)
+        };
+        match width {
+            Width::B16 | Width::B32 => dynasm!(self.ops ; .arch aarch64 ; str Q(from), [XSP(base), at]),
+            Width::B8 => dynasm!(self.ops ; .arch aarch64 ; str D(from), [XSP(base), at]),
+            Width::B4 => dynasm!(self.ops ; .arch aarch64 ; str S(from), [XSP(base), at]),
+            _ => dynasm!(self.ops ; .arch aarch64 ; str H(from), [XSP(base), at]),
+        }
+    }
+
+    fn load_x87(&mut self, _at: u32) {
+        // There is no such register: no plan names one.
     }
 
     fn address(&mut self, to: Role, at: u32) {

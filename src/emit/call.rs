@@ -55,7 +55,8 @@ fn set_slots_aside<A: Assembler>(plan: &Plan, assembler: &mut A) -> Role {
     Role::Slots
 }
 
-fn argument_register(value: &Move) -> Option<Role> {
+/// The general register that a move fills.
+pub(super) fn argument_register(value: &Move) -> Option<Role> {
     match value.place {
         Place::Register(Register::Gpr(number)) => Some(Role::Argument(number)),
         _ => None,

@@ -1,11 +1,12 @@
 //! Machine code for a [`Plan`], for either architecture on any host.
 //!
 //! Stubs are written once, against the small `Assembler` of this module; `x86_64` and `aarch64` turn each of its
-//! steps into a few instructions through dynasm. `call` is the road of a call; what comes out are bytes that run at
-//! any address.
+//! steps into a few instructions through dynasm. `call` is the road of a call, `entry` that of a callback; what comes
+//! out are bytes that run at any address.
 
 mod aarch64;
 mod call;
+pub(crate) mod entry;
 mod x86_64;
 
 use crate::abi::{Part, Plan, Register, Width};
@@ -47,6 +48,34 @@ pub(crate) fn call_stub_into(plan: &Plan, code: &mut Vec<u8>) -> Result<()> {
     }
 }
 
+/// Emits the closure entry for a plan: what C enters when it calls a function of the plan's signature that is a closure.
+/// It gathers the arguments in slots, has the closure's handler run, and returns the result as the convention wants it.
+///
+/// ```
+/// use jitcall::abi::{Convention, Plan};
+/// use jitcall::{Signature, emit};
+/// let compare = Signature::parse("int compare(const void *, const void *)")?;
+/// let entry = emit::closure_entry(&Plan::new(&compare, Convention::Aapcs64)?)?;
+/// assert!(entry.starts_with(&[0x5f, 0x24, 0x03, 0xd5]), "bti c");
+/// # Ok::<(), jitcall::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Unsupported`](crate::Error::Unsupported) where the assembler cannot express the entry.
+pub fn closure_entry(plan: &Plan) -> Result<Vec<u8>> {
+    let mut code = Vec::with_capacity(128);
+    closure_entry_into(plan, &mut code)?;
+    Ok(code)
+}
+
+/// Emits a closure entry at the end of `code`.
+pub(crate) fn closure_entry_into(plan: &Plan, code: &mut Vec<u8>) -> Result<()> {
+    match plan.convention.arch() {
+        Arch::X86_64 => entry::emit(plan, x86_64::Emitter::new(code)),
+        Arch::Aarch64 => entry::emit(plan, aarch64::Emitter::new(code)),
+    }
+}
+
 /// A register by its role in a stub; each architecture gives the roles to registers of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -54,8 +83,15 @@ enum Role {
     Argument(u8),
     /// Keeps the address of the slots while argument registers are filled.
     Slots,
-    /// Keeps the target's address. Where indirect jumps are restricted, the register that may be jumped through.
+    /// Keeps the target's address. Where indirect jumps are restricted, the register that may be jumped through. On the
+    /// way into a closure entry, the address of the closure's record.
     Target,
+    /// The n-th general result register.
+    Result(u8),
+    /// The frame pointer.
+    Frame,
+    /// The stack pointer; only as a base, with offsets that every load reaches.
+    Stack,
     /// Holds a value for a moment.
     Scratch,
 }
@@ -71,6 +107,10 @@ const RESULT_IN: Role = Role::Argument(2);
 trait Assembler {
     /// Whether a jump may go through any register and still reach a landing pad.
     const JUMPS_THROUGH_ANY: bool;
+    /// How far above the frame pointer the caller's arguments in memory start, in bytes.
+    const INCOMING: u32;
+    /// Whether a function returns the address of its result in memory.
+    const RETURNS_ADDRESS: bool;
 
     /// Marks an allowed target of an indirect call.
     fn landing_pad(&mut self);
@@ -90,6 +130,10 @@ trait Assembler {
     fn reserve(&mut self, area: usize, align: usize);
     /// Writes a register to the area.
     fn store(&mut self, from: Role, at: u32);
+    /// Writes as much of the n-th vector argument register to the area as a value of that width takes.
+    fn store_vector(&mut self, from: u8, at: u32, width: Width);
+    /// Pushes a value of the area, at that distance from the stack pointer, on the x87 stack.
+    fn load_x87(&mut self, at: u32);
     /// Takes the address of a place in the area.
     fn address(&mut self, to: Role, at: u32);
     /// Copies `size` bytes, a multiple of 8, from memory to the area. Leaves alone the registers in the roles

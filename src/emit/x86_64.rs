@@ -4,7 +4,7 @@
 //! |---|---|
 //! | arguments | rdi rsi rdx rcx r8 r9, xmm0 .. xmm7 |
 //! | slots, where they leave rdi | r10 |
-//! | target, where it leaves rsi | r11 |
+//! | target, where it leaves rsi; record of a closure | r11 |
 //! | scratch; AL for variadic functions | rax |
 //!
 //! The frame, where there is one:
@@ -30,6 +30,9 @@ use crate::error::{Error, Result};
 
 /// Argument registers by their numbers in instructions: rdi rsi rdx rcx r8 r9.
 const ARGUMENTS: [u8; 6] = [7, 6, 2, 1, 8, 9];
+
+/// General result registers: rax rdx.
+const RESULTS: [u8; 2] = [0, 2];
 
 /// Blocks of more bytes than this are copied by `rep movsq`, whose start costs about as much as 16 copies.
 const UNROLLED: u32 = 256;
@@ -62,6 +65,9 @@ fn number(role: Role) -> u8 {
         Role::Slots => 10,
         Role::Target => 11,
         Role::Scratch => 0,
+        Role::Result(number) => RESULTS[usize::from(number)],
+        Role::Frame => 5,
+        Role::Stack => RSP,
     }
 }
 
@@ -86,6 +92,8 @@ impl<'a> Emitter<'a> {
 
 impl Assembler for Emitter<'_> {
     const JUMPS_THROUGH_ANY: bool = true;
+    const INCOMING: u32 = 16; // the caller's rbp, the return address
+    const RETURNS_ADDRESS: bool = true; // psABI 3.2.3, "Returning" 2: in rax
 
     fn landing_pad(&mut self) {
         // endbr64, which dynasm has no name for.
@@ -150,6 +158,19 @@ impl Assembler for Emitter<'_> {
 
     fn store(&mut self, from: Role, at: u32) {
         with_memory!(self, [mov], RSP, at as i32, [, Rq(number(from))]);
+    }
+
+    fn store_vector(&mut self, from: u8, at: u32, width: Width) {
+        let at = at as i32;
+        match width {
+            Width::B32 => with_memory!(self, [vmovups], RSP, at, [, Ry(from)]),
+            Width::B16 => with_memory!(self, [movups], RSP, at, [, Rx(from)]),
+            _ => with_memory!(self, [movsd], RSP, at, [, Rx(from)]),
+        }
+    }
+
+    fn load_x87(&mut self, at: u32) {
+        with_memory!(self, [fld TWORD], RSP, at as i32, []);
     }
 
     fn address(&mut self, to: Role, at: u32) {

@@ -129,6 +129,19 @@ impl Signature {
         self.variadic
     }
 
+    /// What errors call the function: its name, or its prototype where it has none.
+    pub(crate) fn title(&self) -> String {
+        self.name().map_or_else(|| self.to_string(), str::to_owned)
+    }
+
+    /// What errors call a parameter: `2`, or `2 (y)` where the declaration names it.
+    pub(crate) fn place(&self, index: usize) -> String {
+        match &self.parameters[index].name {
+            Some(name) => format!("{} ({name})", index + 1),
+            None => (index + 1).to_string(),
+        }
+    }
+
     /// How many parameters stand before the `...`: all of them in a function that is not variadic.
     pub fn fixed(&self) -> usize {
         self.fixed

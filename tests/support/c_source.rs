@@ -317,7 +317,8 @@ impl Writer {
     }
 
     fn caller(&mut self, signature: &Signature, symbol: &str) -> String {
-        let mut text = format!("void call_{symbol}(void **arguments, void *result) {{\n");
+        let mut text = format!("void call_{symbol}(void *function, void **arguments, void *result) {{\n");
+        let _ = writeln!(text, "  __typeof__({symbol}) *target = function;");
         let mut names = Vec::new();
         for (index, parameter) in signature.parameters().iter().enumerate() {
             let declaration = self.definitions.declare(&parameter.ty, &format!("a{index}"));
@@ -325,7 +326,7 @@ impl Writer {
             let _ = writeln!(text, "  __builtin_memcpy(&a{index}, arguments[{index}], sizeof a{index});");
             names.push(format!("a{index}"));
         }
-        let call = format!("{symbol}({})", names.join(", "));
+        let call = format!("target({})", names.join(", "));
         if signature.result().is_void() {
             let _ = writeln!(text, "  {call};\n}}");
         } else {

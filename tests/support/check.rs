@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use jitcall::types::{Arch, Type, layout};
-use jitcall::{Engine, Signature, Slot, Tier};
+use jitcall::{Engine, Signature, Slot, Tier, closure};
 use libloading::Library;
 
 use super::Case;
@@ -54,8 +54,11 @@ pub(crate) trait Road {
 #[derive(Clone, Copy)]
 pub(crate) struct Target {
     function: *const c_void,
-    caller: Option<unsafe extern "C" fn(*const *const u8, *mut u8)>,
+    caller: Option<Caller>,
 }
+
+/// Calls a function, with each argument copied from its pointer.
+type Caller = unsafe extern "C" fn(*const c_void, *const *const u8, *mut u8);
 
 /// Calls through an engine with slots.
 pub(crate) struct Slots(pub(crate) Tier);
@@ -107,8 +110,52 @@ impl Road for Native {
         let pointers: Vec<*const u8> = arguments.iter().map(|bytes| bytes.as_ptr()).collect();
         let caller = target.caller.ok_or("compiled without callers")?;
         // SAFETY: the caller was compiled for just this signature, and copies each argument from its pointer.
-        unsafe { caller(pointers.as_ptr(), result) };
+        unsafe { caller(target.function, pointers.as_ptr(), result) };
         Ok(())
+    }
+}
+
+/// Has C call a closure, whose handler calls the function with what it was given: by slots, or by values.
+pub(crate) enum Callback {
+    Slots(Tier),
+    Values(Tier),
+}
+
+impl Road for Callback {
+    fn name(&self) -> String {
+        match self {
+            Callback::Slots(tier) => format!("closure over slots, {tier:?}"),
+            Callback::Values(tier) => format!("closure over values, {tier:?}"),
+        }
+    }
+
+    unsafe fn call(
+        &self,
+        signature: &Signature,
+        target: Target,
+        arguments: &[Vec<u8>],
+        result: *mut u8,
+    ) -> Result<(), String> {
+        let (Callback::Slots(tier) | Callback::Values(tier)) = self;
+        let engine = Engine::builder().tier(*tier).build().map_err(|error| error.to_string())?;
+        let callback = engine.prepare_callback(signature).map_err(|error| error.to_string())?;
+        let function = jitcall::Function::with_engine(&engine, target.function, signature.clone());
+        let function = function.map_err(|error| error.to_string())?;
+        let closure = match self {
+            // SAFETY: the slots of a closure are those of a call, and the function is the case's.
+            Callback::Slots(_) => callback.slots(|arguments, mut result| unsafe {
+                function.call_slots(arguments.as_ptr(), result.as_mut_ptr());
+            }),
+            // SAFETY: the function is the case's.
+            Callback::Values(_) => callback.values(|values| unsafe { Ok(function.call(values)?) }),
+        };
+        let closure = closure.map_err(|error| error.to_string())?;
+        // SAFETY: the closure has the function's signature.
+        let called = closure::catch(|| unsafe {
+            let target = Target { function: closure.as_ptr(), ..target };
+            Native.call(signature, target, arguments, result)
+        });
+        called.map_err(|failure| failure.to_string())?
     }
 }
 

@@ -1,4 +1,4 @@
-//! Calls without code made at run time: the trampolines of `asm/`, which follow a plan.
+//! Calls without code made at run time: `asm/<architecture>/call.s`, and its Rust half.
 //!
 //! A trampoline has the type of every call stub. Where a stub's context is its target, the trampoline's is a
 //! [`Context`]: the target and the plan. It has [`fill`] write an image of the registers and the arguments in memory,
@@ -9,11 +9,12 @@
 //! that are extended.
 
 use std::ffi::c_void;
-use std::mem::{MaybeUninit, offset_of};
+use std::mem::offset_of;
 
 use crate::Slot;
 use crate::abi::{Block, BlockPlace, Move, Place, Plan, Register, Source, Width};
 use crate::engine::StubFunction;
+use crate::trampoline::{Registers, Vector, Word};
 
 /// The trampoline, as a call stub.
 pub(crate) const STUB: StubFunction = call;
@@ -88,25 +89,6 @@ fn stores(plan: &Plan) -> u8 {
     })
 }
 
-/// Eight bytes that need not all have been written.
-type Word = MaybeUninit<u64>;
-
-/// A vector register: a ymm register of x86_64, a v register of AArch64.
-type Vector = [Word; if cfg!(target_arch = "x86_64") { 4 } else { 2 }];
-
-/// An image of the registers that pass arguments or, after the call, return results.
-#[repr(C)]
-struct Registers {
-    /// In the order of the convention's argument registers, or result registers; on AArch64 the ninth is x8. The last
-    /// one pads the image to a multiple of 16 bytes.
-    general: [Word; 10],
-    vectors: [Vector; 8],
-    /// st0 and st1, of 10 bytes each.
-    x87: [[Word; 2]; 2],
-}
-
-const _: () = assert!(size_of::<Registers>().is_multiple_of(16), "the image keeps the stack pointer aligned");
-
 /// Calls by a plan: see `asm/x86_64/call.s`.
 ///
 /// # Safety
@@ -115,7 +97,7 @@ const _: () = assert!(size_of::<Registers>().is_multiple_of(16), "the image keep
 #[unsafe(naked)]
 unsafe extern "C-unwind" fn call(slots: *const Slot, context: *const c_void, result: *mut u8) {
     std::arch::naked_asm!(
-        include_str!("../asm/x86_64/call.s"),
+        include_str!("../../asm/x86_64/call.s"),
         image = const size_of::<Registers>(),
         vectors = const offset_of!(Registers, vectors),
         x87 = const offset_of!(Registers, x87),
@@ -141,7 +123,7 @@ unsafe extern "C-unwind" fn call(slots: *const Slot, context: *const c_void, res
 #[unsafe(naked)]
 unsafe extern "C-unwind" fn call(slots: *const Slot, context: *const c_void, result: *mut u8) {
     std::arch::naked_asm!(
-        include_str!("../asm/aarch64/call.s"),
+        include_str!("../../asm/aarch64/call.s"),
         image = const size_of::<Registers>(),
         vectors = const offset_of!(Registers, vectors),
         target = const offset_of!(Context, target),
@@ -261,6 +243,7 @@ mod tests {
     use std::backtrace::Backtrace;
     use std::ffi::{CStr, c_char, c_int};
     use std::hint::black_box;
+    use std::mem::MaybeUninit;
     use std::panic::{catch_unwind, panic_any};
 
     use super::*;

@@ -1,0 +1,260 @@
+//! Home threads: the thread that made a closure, as other threads know it. They park failures there, and hand over
+//! callbacks that have to run there.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::closure::failure::Place;
+use crate::error::{Error, Result};
+
+/// What others know of a thread.
+pub(crate) struct Home {
+    /// The thread pointer, which tells running threads apart; 0 once the thread has ended.
+    thread: AtomicUsize,
+    /// Closures that refer to this, counted by the thread itself alone.
+    closures: AtomicUsize,
+    pub(super) failure: Place,
+    inbox: Mutex<Inbox>,
+    arrival: Condvar,
+    notifier: OnceLock<File>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    requests: VecDeque<NonNull<Request>>,
+    ended: bool,
+}
+
+// SAFETY: a request is on the stack of a thread that waits until it is done.
+unsafe impl Send for Inbox {}
+
+/// Work that another thread waits for.
+struct Request {
+    work: *mut dyn FnMut(),
+    state: Mutex<Progress>,
+    done: Condvar,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Waiting,
+    Done,
+    /// Its home thread ended before.
+    Abandoned,
+}
+
+impl Request {
+    fn finish(&self, progress: Progress) {
+        let mut state = locked(&self.state);
+        *state = progress;
+        // While the lock is held, the waiting thread cannot take the request away.
+        self.done.notify_one();
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What tells the running thread from all others that run.
+#[inline(always)]
+pub(super) fn thread_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: reads the thread control block's address: System V psABI 3.4.2 has it at fs:0.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::asm!("mov {}, fs:0", out(reg) pointer, options(pure, readonly, nostack, preserves_flags));
+    }
+    // SAFETY: reads the register that the Arm ABI (addenda32 and sysvabi64) keeps it in.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        std::arch::asm!("mrs {}, tpidr_el0", out(reg) pointer, options(pure, nomem, nostack, preserves_flags));
+    }
+    pointer
+}
+
+thread_local! {
+    static OWN: Own = Own(NonNull::from(Box::leak(Box::new(Home::new()))));
+}
+
+/// The thread's own hold of its home.
+struct Own(NonNull<Home>);
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // SAFETY: a home lives at least as long as its thread.
+        if unsafe { self.0.as_ref() }.end() {
+            // SAFETY: from `Box::leak`; no closure refers to it, so nobody else knows it.
+            drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+        }
+    }
+}
+
+/// Runs `f` with the home of this thread; not where the thread is about to end and has dropped it.
+pub(super) fn with_current<R>(f: impl FnOnce(&Home) -> R) -> Option<R> {
+    // SAFETY: a home lives at least as long as its thread.
+    OWN.try_with(|own| f(unsafe { own.0.as_ref() })).ok()
+}
+
+impl Home {
+    fn new() -> Home {
+        Home {
+            thread: AtomicUsize::new(thread_pointer()),
+            closures: AtomicUsize::new(0),
+            failure: Place::default(),
+            inbox: Mutex::default(),
+            arrival: Condvar::new(),
+            notifier: OnceLock::new(),
+        }
+    }
+
+    /// The home of this thread, for a closure, which gives it back by [`Home::leave`] on the same thread.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the thread is about to end.
+    #[inline]
+    pub(super) fn join() -> Result<NonNull<Home>> {
+        with_current(|home| {
+            home.count(1);
+            NonNull::from(home)
+        })
+        .ok_or_else(|| Error::unsupported("a closure of a thread that is ending"))
+    }
+
+    /// A closure goes.
+    #[inline]
+    pub(super) fn leave(&self) {
+        self.count(usize::MAX);
+    }
+
+    /// Only the thread itself counts, so no atomic addition is needed.
+    fn count(&self, by: usize) {
+        self.closures.store(self.closures.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+    }
+
+    /// Whether this is the running thread's.
+    #[inline(always)]
+    pub(super) fn is_here(&self) -> bool {
+        self.thread.load(Ordering::Relaxed) == thread_pointer()
+    }
+
+    /// The thread ends: nobody finds it any more. Says whether nobody refers to this.
+    fn end(&self) -> bool {
+        let mut inbox = locked(&self.inbox);
+        inbox.ended = true;
+        self.thread.store(0, Ordering::Relaxed);
+        for request in inbox.requests.drain(..) {
+            // SAFETY: who sent it waits.
+            unsafe { request.as_ref() }.finish(Progress::Abandoned);
+        }
+        drop(inbox);
+        if let Some(failure) = self.failure.take() {
+            eprintln!("jitcall: a thread ended, and no call on it reported this: {failure}");
+        }
+        self.closures.load(Ordering::Relaxed) == 0
+    }
+
+    /// Has the thread do some work, and waits for it; says whether it was done.
+    pub(super) fn hand_over(&self, work: &mut dyn FnMut()) -> bool {
+        // SAFETY: only the lifetime changes, and the work is done or given up before this returns.
+        let work = unsafe { std::mem::transmute::<*mut (dyn FnMut() + '_), *mut (dyn FnMut() + 'static)>(work) };
+        let request = Request { work, state: Mutex::new(Progress::Waiting), done: Condvar::new() };
+        let mut inbox = locked(&self.inbox);
+        if inbox.ended {
+            return false;
+        }
+        inbox.requests.push_back(NonNull::from(&request));
+        self.arrival.notify_all();
+        if let Some(mut notifier) = self.notifier.get() {
+            // The count only has to be other than 0. It cannot overflow, and a failure would leave the poller waiting.
+            let _ = notifier.write(&1u64.to_ne_bytes());
+        }
+        drop(inbox);
+        let mut state = locked(&request.state);
+        while *state == Progress::Waiting {
+            state = request.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        *state == Progress::Done
+    }
+
+    /// Does what has been handed over; says how much that was.
+    fn serve(&self) -> usize {
+        let mut served = 0;
+        if let Some(mut notifier) = self.notifier.get() {
+            // Nothing to read is as good.
+            let _ = notifier.read(&mut [0; 8]);
+        }
+        loop {
+            let Some(request) = locked(&self.inbox).requests.pop_front() else { return served };
+            // SAFETY: who sent it waits until it is finished; the work is theirs for this thread to do.
+            unsafe {
+                (*request.as_ref().work)();
+                request.as_ref().finish(Progress::Done);
+            }
+            served += 1;
+        }
+    }
+
+    /// Waits until something has been handed over, or the time has passed.
+    fn wait(&self, until: Instant) {
+        let inbox = locked(&self.inbox);
+        if inbox.requests.is_empty() {
+            let left = until.saturating_duration_since(Instant::now());
+            drop(self.arrival.wait_timeout(inbox, left).unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    fn notifier(&self) -> io::Result<&File> {
+        if let Some(file) = self.notifier.get() {
+            return Ok(file);
+        }
+        // SAFETY: a plain call.
+        let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if descriptor < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor is new, and owned by nobody else.
+        let file = unsafe { File::from_raw_fd(descriptor) };
+        Ok(self.notifier.get_or_init(|| file))
+    }
+}
+
+/// Runs the callbacks that other threads have handed over to this one; says how many there were.
+///
+/// Closures with [`Policy::HandOver`](crate::closure::Policy::HandOver) run only when their home thread calls this, or
+/// [`serve_for`].
+pub fn serve() -> usize {
+    with_current(Home::serve).unwrap_or(0)
+}
+
+/// As [`serve`], and waits for more until that time has passed.
+pub fn serve_for(time: Duration) -> usize {
+    let until = Instant::now() + time;
+    let serve = |home: &Home| {
+        let mut served = home.serve();
+        while Instant::now() < until {
+            home.wait(until);
+            served += home.serve();
+        }
+        served
+    };
+    with_current(serve).unwrap_or(0)
+}
+
+/// A descriptor that can be read while callbacks wait to be run on this thread, for event loops: call [`serve`] then. It
+/// is open as long as the thread runs.
+///
+/// # Errors
+/// What the system says where there are no more descriptors.
+pub fn notifier() -> io::Result<BorrowedFd<'static>> {
+    let file = with_current(|home| home.notifier().map(ptr::from_ref));
+    let file = file.unwrap_or_else(|| Err(io::Error::other("the thread is ending")))?;
+    // SAFETY: the home, and the file with it, lives as long as the thread, as documented.
+    Ok(unsafe { &*file }.as_fd())
+}

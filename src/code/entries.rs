@@ -1,0 +1,403 @@
+//! Closure entries: the code that C is given the address of, one entry for each closure, and the records that tell an
+//! entry what to do.
+//!
+//! All entries are one and the same piece of code, which finds its own record at a fixed distance. So a page of entries is
+//! written once, in a file that is sealed then, and is mapped as often as entries are needed; making a closure writes two
+//! words of data and no code.
+//!
+//! ```text
+//!   block                      BLOCK bytes, to run        BLOCK bytes, to read and write
+//!                              entry 0                    record 0: code, state
+//!                              entry 1                    record 1
+//!                              ...                        ...
+//!
+//!   entry (x86_64)             endbr64; lea r11, [rip + BLOCK - 11]; jmp [r11]
+//!   entry (AArch64)            bti c; adr x16, BLOCK - 4; ldr x17, [x16]; br x17
+//! ```
+//!
+//! Blocks stay for as long as the process does. Records that are free again wait in a list, which is taken from and put
+//! back to without a lock.
+
+use std::ffi::c_void;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+use crate::code::fork::{self, CodeGuard, Guarded};
+use crate::error::{Error, Result};
+use crate::trampoline::entry as linked;
+
+/// What an entry reads: where to go on, and the closure's state. An entry without a closure goes to
+/// [`linked::dead`](crate::trampoline::entry::dead).
+#[repr(C, align(16))]
+pub(crate) struct Record {
+    code: AtomicPtr<c_void>,
+    /// Of a free record, the next free one.
+    state: AtomicPtr<c_void>,
+}
+
+impl Record {
+    /// Where the state lies in a record, in bytes.
+    pub(crate) const STATE: usize = std::mem::offset_of!(Record, state);
+
+    pub(crate) const fn new() -> Record {
+        Record {
+            code: AtomicPtr::new(linked::dead as *const c_void as *mut c_void),
+            state: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+}
+
+/// Where entries come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pool {
+    /// Pages that are mapped at run time, as many as are asked for.
+    Mapped,
+    /// The program's own text, which has [`linked::POOL`] of them.
+    Linked,
+}
+
+static MAPPED: FreeList = FreeList::new();
+static LINKED: FreeList = FreeList::new();
+
+impl Pool {
+    /// An entry that nobody has, for calls to go on at `code` with that state.
+    ///
+    /// # Errors
+    /// [`Error::CodeMemory`] where the system refuses memory, [`Error::ClosureLimit`] where a pool is used up.
+    #[inline]
+    pub(crate) fn take(self, code: *const c_void, state: *const c_void) -> Result<Entry> {
+        let record = match self.free().pop() {
+            Some(record) => record,
+            None => self.fresh()?,
+        };
+        // SAFETY: records live as long as the process.
+        let words = unsafe { record.as_ref() };
+        words.state.store(state.cast_mut(), Ordering::Relaxed);
+        words.code.store(code.cast_mut(), Ordering::Release);
+        Ok(Entry { record, pool: self })
+    }
+
+    fn free(self) -> &'static FreeList {
+        match self {
+            Pool::Mapped => &MAPPED,
+            Pool::Linked => &LINKED,
+        }
+    }
+
+    /// A record that was never used.
+    #[cold]
+    fn fresh(self) -> Result<NonNull<Record>> {
+        match self {
+            Pool::Mapped => BLOCKS.get(&mut fork::lock()).fresh(),
+            Pool::Linked => {
+                static USED: AtomicUsize = AtomicUsize::new(0);
+                let count = |used| (used < linked::POOL).then_some(used + 1);
+                let used = USED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
+                let index = used.map_err(|limit| Error::ClosureLimit { limit })?;
+                Ok(NonNull::from(&linked::RECORDS[index]))
+            }
+        }
+    }
+}
+
+/// An entry that belongs to a closure.
+pub(crate) struct Entry {
+    record: NonNull<Record>,
+    pool: Pool,
+}
+
+impl Entry {
+    /// Where C enters.
+    #[inline]
+    pub(crate) fn address(&self) -> *const c_void {
+        let record = self.record.as_ptr();
+        let address = match self.pool {
+            Pool::Mapped => record.addr() - block_size(),
+            Pool::Linked => {
+                let index = (record.addr() - linked::RECORDS.as_ptr().addr()) / size_of::<Record>();
+                linked::pool() + index * linked::ENTRY
+            }
+        };
+        ptr::with_exposed_provenance(address)
+    }
+
+    /// Has calls that come from now on go to [`linked::dead`](crate::trampoline::entry::dead).
+    #[inline]
+    pub(crate) fn silence(&self) {
+        // SAFETY: records live as long as the process.
+        let record = unsafe { self.record.as_ref() };
+        record.code.store(linked::dead as *const c_void as *mut c_void, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Entry {
+    #[inline]
+    fn drop(&mut self) {
+        self.silence();
+        self.pool.free().push(self.record);
+    }
+}
+
+/// Free records, the last one that came first.
+///
+/// The head is one word: the record's address, which is a multiple of 16 and less than 2^48, and above it a count of
+/// changes, by which a thread that was overtaken notices so.
+struct FreeList {
+    head: AtomicU64,
+}
+
+const TAG_SHIFT: u32 = 44;
+
+impl FreeList {
+    const fn new() -> FreeList {
+        FreeList { head: AtomicU64::new(0) }
+    }
+
+    #[inline]
+    fn pop(&self) -> Option<NonNull<Record>> {
+        let mut head = self.head.load(Ordering::Acquire);
+        loop {
+            let record = unpack(head)?;
+            // SAFETY: records live as long as the process. The word may be of a closure by now: then the head has
+            // changed.
+            let next = unsafe { record.as_ref() }.state.load(Ordering::Relaxed);
+            match self.head.compare_exchange_weak(head, pack(next, head), Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => return Some(record),
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    #[inline]
+    fn push(&self, record: NonNull<Record>) {
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            let next = unpack(head).map_or(ptr::null_mut(), NonNull::as_ptr);
+            // SAFETY: records live as long as the process.
+            unsafe { record.as_ref() }.state.store(next.cast(), Ordering::Relaxed);
+            let new = pack(record.as_ptr().cast(), head);
+            match self.head.compare_exchange_weak(head, new, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => head = now,
+            }
+        }
+    }
+}
+
+/// The head with another record, one change later.
+#[inline(always)]
+fn pack(record: *mut c_void, before: u64) -> u64 {
+    let tag = (before >> TAG_SHIFT).wrapping_add(1);
+    tag << TAG_SHIFT | (record.expose_provenance() as u64 >> 4) & ((1 << TAG_SHIFT) - 1)
+}
+
+#[inline(always)]
+fn unpack(head: u64) -> Option<NonNull<Record>> {
+    let address = (head & ((1 << TAG_SHIFT) - 1)) << 4;
+    NonNull::new(ptr::with_exposed_provenance_mut(address as usize))
+}
+
+/// Bytes of entries in a block, and of records.
+fn block_size() -> usize {
+    // Within reach of AArch64's `adr`, and at least a page.
+    const SMALLEST: usize = 64 << 10;
+    if cfg!(target_arch = "x86_64") { SMALLEST } else { region::page::size().max(SMALLEST) }
+}
+
+static BLOCKS: Guarded<Blocks> = Guarded::new(Blocks { code: None, records: ptr::null_mut(), left: 0, mapped: 0 });
+
+/// What new records are taken from.
+struct Blocks {
+    /// A block of entries, as all are.
+    code: Option<File>,
+    /// The next records of the last block that were never used.
+    records: *mut Record,
+    left: usize,
+    /// Bytes mapped so far.
+    mapped: usize,
+}
+
+// SAFETY: the pointer is into memory of the process, of which this is the only owner.
+unsafe impl Send for Blocks {}
+
+impl Blocks {
+    fn fresh(&mut self) -> Result<NonNull<Record>> {
+        if self.left == 0 {
+            self.records = self.map()?;
+            self.left = block_size() / size_of::<Record>();
+        }
+        let record = self.records;
+        // SAFETY: there are `left` records from there on, which nobody else has.
+        unsafe {
+            record.write(Record::new());
+            self.records = record.add(1);
+        }
+        self.left -= 1;
+        Ok(NonNull::new(record).expect("no mapping starts at address 0"))
+    }
+
+    /// Maps a block, and gives its records.
+    fn map(&mut self) -> Result<*mut Record> {
+        let size = block_size();
+        let code = match &self.code {
+            Some(code) => code,
+            None => self.code.insert(sealed_code(size)?),
+        };
+        let refused = |step| move || Error::CodeMemory { step, source: io::Error::last_os_error() };
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: new memory, of nobody's.
+        let start = unsafe { libc::mmap(ptr::null_mut(), 2 * size, access, flags, -1, 0) };
+        let start = mapped(start).ok_or_else(refused("mmap of closure records"))?;
+        let (access, flags) = (libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE | libc::MAP_FIXED);
+        // SAFETY: replaces the first half of what was just mapped.
+        let entries = unsafe { libc::mmap(start, size, access, flags, code.as_raw_fd(), 0) };
+        if mapped(entries).is_none() {
+            let error = refused("mmap of closure entries")();
+            // SAFETY: nobody has seen the memory.
+            unsafe { libc::munmap(start, 2 * size) };
+            return Err(error);
+        }
+        self.mapped += 2 * size;
+        // SAFETY: the second half of the mapping.
+        Ok(unsafe { start.byte_add(size) }.cast())
+    }
+}
+
+fn mapped(start: *mut c_void) -> Option<*mut c_void> {
+    (start != libc::MAP_FAILED).then_some(start)
+}
+
+/// Bytes that are mapped for entries and their records.
+pub(crate) fn mapped_bytes(guard: &mut CodeGuard) -> usize {
+    BLOCKS.get(guard).mapped
+}
+
+/// A file of entries that nobody can change any more.
+fn sealed_code(size: usize) -> Result<File> {
+    let refused = |step| move |source| Error::CodeMemory { step, source };
+    let mut file = create().map_err(refused("memfd_create for closure entries"))?;
+    file.write_all(&entry(size).repeat(size / size_of::<Record>())).map_err(refused("write of closure entries"))?;
+    let seals = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+    // SAFETY: a plain call on a descriptor of ours.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } {
+        0 => Ok(file),
+        _ => Err(refused("sealing of closure entries")(io::Error::last_os_error())),
+    }
+}
+
+/// A file without a name that may be mapped to execute, and sealed. See `arena` on `MFD_EXEC`.
+fn create() -> io::Result<File> {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // SAFETY: the name is a C string.
+    let open = |flags| unsafe { libc::memfd_create(c"jitcall-closures".as_ptr(), flags) };
+    let mut file = open(flags | libc::MFD_EXEC);
+    if file < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL) {
+        file = open(flags);
+    }
+    if file < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new, and owned by nobody else.
+    Ok(unsafe { File::from_raw_fd(file) })
+}
+
+/// An entry whose record lies that far behind it.
+#[cfg(target_arch = "x86_64")]
+fn entry(distance: usize) -> [u8; size_of::<Record>()] {
+    // endbr64; lea r11, [rip + distance], counted from the next instruction, at 11; jmp [r11]
+    let mut code = [0xf3, 0x0f, 0x1e, 0xfa, 0x4c, 0x8d, 0x1d, 0, 0, 0, 0, 0x41, 0xff, 0x23, 0xcc, 0xcc];
+    code[7..11].copy_from_slice(&(distance as u32 - 11).to_le_bytes());
+    code
+}
+
+/// An entry whose record lies that far behind it.
+#[cfg(target_arch = "aarch64")]
+fn entry(distance: usize) -> [u8; size_of::<Record>()] {
+    // The two low bits of adr's immediate stand apart; it is counted from adr itself, at 4.
+    let reach = distance as u32 - 4;
+    let adr = 0x1000_0010 | (reach & 3) << 29 | (reach >> 2) << 5;
+    // bti c; adr x16, distance; ldr x17, [x16]; br x17
+    let words = [0xd503_245f, adr, 0xf940_0211, 0xd61f_0220];
+    let mut code = [0; size_of::<Record>()];
+    for (bytes, word) in code.chunks_exact_mut(4).zip(words) {
+        bytes.copy_from_slice(&u32::to_le_bytes(word));
+    }
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::thread;
+
+    use super::*;
+
+    /// A place to go on at, which is never entered here.
+    fn code(number: usize) -> *const c_void {
+        ptr::without_provenance(16 * number + 16)
+    }
+
+    fn take(number: usize) -> Entry {
+        Pool::Mapped.take(code(number), ptr::without_provenance(number)).unwrap()
+    }
+
+    #[test]
+    fn entries_are_distinct_and_know_their_records() {
+        let entries: Vec<Entry> = (0..10_000).map(take).collect();
+        let addresses: HashSet<usize> = entries.iter().map(|entry| entry.address().addr()).collect();
+        assert_eq!(addresses.len(), entries.len());
+        for (number, entry) in entries.iter().enumerate() {
+            // SAFETY: entries can be read, and records live as long as the process.
+            let (found, record) =
+                unsafe { (entry.address().cast::<[u8; size_of::<Record>()]>().read(), entry.record.as_ref()) };
+            assert_eq!(found, super::entry(block_size()));
+            assert_eq!(record.code.load(Ordering::Relaxed).cast_const(), code(number));
+            assert_eq!(record.state.load(Ordering::Relaxed).addr(), number);
+        }
+    }
+
+    #[test]
+    fn pages_of_entries_can_be_run_and_not_written() {
+        let entry = take(0);
+        let region = region::query(entry.address()).unwrap();
+        assert_eq!(region.protection(), region::Protection::READ_EXECUTE);
+        let records = region::query(entry.record.as_ptr()).unwrap();
+        assert_eq!(records.protection(), region::Protection::READ_WRITE);
+    }
+
+    #[test]
+    fn free_entries_are_used_again() {
+        let first: HashSet<usize> =
+            (0..5000).map(take).collect::<Vec<_>>().iter().map(|e| e.address().addr()).collect();
+        let mut before = 0;
+        for round in 0..20 {
+            drop((0..5000).map(take).collect::<Vec<Entry>>());
+            let now = mapped_bytes(&mut fork::lock());
+            // Other tests take entries meanwhile.
+            assert!(round == 0 || now - before <= 8 * block_size(), "{before} {now} {}", first.len());
+            before = before.max(now);
+        }
+    }
+
+    #[test]
+    fn threads_never_share_an_entry() {
+        thread::scope(|scope| {
+            for thread in 0..8 {
+                scope.spawn(move || {
+                    for round in 0..2000 {
+                        let mine: Vec<Entry> = (0..round % 13).map(|index| take(thread << 20 | index)).collect();
+                        for (index, entry) in mine.iter().enumerate() {
+                            // SAFETY: records live as long as the process.
+                            let record = unsafe { entry.record.as_ref() };
+                            assert_eq!(record.state.load(Ordering::Relaxed).addr(), thread << 20 | index);
+                        }
+                    }
+                });
+            }
+        });
+    }
+}

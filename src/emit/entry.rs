@@ -1,0 +1,160 @@
+//! The road of a callback: registers and stack to slots, the handler, its result to registers.
+//!
+//! C has jumped through an entry of `code::entries`, which left the address of the closure's record in
+//! [`Role::Target`]. The frame of a closure entry:
+//!
+//! ```text
+//!   frame pointer   INCOMING bytes below the arguments in memory
+//!   sp + slots_at   the arguments, in slots
+//!   sp + kept_at    the address of a result in memory
+//!   sp              the result, as the handler leaves it
+//! ```
+
+use crate::abi::{BlockPlace, Part, Place, Plan, Register, Source, Width};
+use crate::emit::call::argument_register;
+use crate::emit::{Assembler, RESULT_IN, Role};
+use crate::error::Result;
+
+/// Where the two words of a record lie, in bytes: what the entry jumps to, and the closure's state.
+pub(crate) const RECORD_STATE: u32 = 8;
+
+/// Where the function that runs the handler lies in the closure's state, in bytes:
+/// `void run(state, const slot *arguments, void *result)`.
+pub(crate) const STATE_RUN: u32 = 0;
+
+/// Emits the entry for `plan`.
+pub(super) fn emit<A: Assembler>(plan: &Plan, mut assembler: A) -> Result<()> {
+    let frame = Frame::of(plan);
+    assembler.landing_pad();
+    assembler.open_frame(false);
+    assembler.reserve(frame.size, 16);
+    spill_registers(plan, &frame, &mut assembler);
+    gather_memory(plan, &frame, &mut assembler);
+    run_handler(plan, &frame, &mut assembler);
+    take_result(plan, &frame, &mut assembler);
+    assembler.close_frame();
+    assembler.finish()
+}
+
+/// What lies where below the frame pointer, in bytes from the stack pointer.
+struct Frame {
+    kept_at: u32,
+    slots_at: u32,
+    size: usize,
+}
+
+impl Frame {
+    fn of(plan: &Plan) -> Frame {
+        // Registers are loaded whole, so the last part may be read beyond its end.
+        let result = if plan.result.in_memory { 0 } else { plan.result.size.next_multiple_of(8) };
+        let kept_at = result.next_multiple_of(16);
+        let slots_at = kept_at + if plan.result.in_memory { 16 } else { 0 };
+        let size = slots_at + (8 * plan.slots).next_multiple_of(16);
+        Frame { kept_at: kept_at as u32, slots_at: slots_at as u32, size }
+    }
+
+    fn slot(&self, offset: u32) -> u32 {
+        self.slots_at + offset
+    }
+}
+
+/// Stores the argument registers in their slots, whole: what is above a value in its slot is nobody's.
+fn spill_registers<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
+    for value in &plan.moves {
+        match (value.place, value.source) {
+            (Place::Register(Register::Gpr(number)), Source::Slot(offset)) => {
+                assembler.store(Role::Argument(number), frame.slot(offset));
+            }
+            (Place::Register(Register::Fpr(number)), Source::Slot(offset)) => {
+                assembler.store_vector(number, frame.slot(offset), value.width);
+            }
+            (_, Source::Result) => {
+                if let Some(register) = argument_register(value) {
+                    assembler.store(register, frame.kept_at);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Copies arguments in memory, and what is passed by reference, to their slots. Argument registers still hold the
+/// addresses of the latter.
+fn gather_memory<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
+    for value in &plan.moves {
+        if let (Place::Stack(at), Source::Slot(offset)) = (value.place, value.source) {
+            assembler.load(Role::Scratch, Role::Frame, A::INCOMING + at, Width::B8);
+            assembler.store(Role::Scratch, frame.slot(offset));
+        }
+    }
+    for block in &plan.blocks {
+        let to = frame.slot(block.source);
+        match block.to {
+            BlockPlace::Stack(at) => assembler.copy_block(Role::Frame, A::INCOMING + at, to, block.size),
+            BlockPlace::Copy(copy) => {
+                let address = load_address(plan, copy, assembler);
+                assembler.copy_block(address, 0, to, block.size);
+            }
+        }
+    }
+}
+
+/// The register that has the address of an argument passed by reference.
+fn load_address<A: Assembler>(plan: &Plan, copy: u32, assembler: &mut A) -> Role {
+    let value = plan.moves.iter().find(|value| value.source == Source::Copy(copy));
+    match value.map(|value| value.place) {
+        Some(Place::Register(Register::Gpr(number))) => Role::Argument(number),
+        Some(Place::Stack(at)) => {
+            assembler.load(Role::Slots, Role::Frame, A::INCOMING + at, Width::B8);
+            Role::Slots
+        }
+        _ => unreachable!("a copy's address is passed in a general register or in memory"),
+    }
+}
+
+/// Calls `run(state, arguments, result)`.
+fn run_handler<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
+    if plan.result.in_memory {
+        assembler.load(RESULT_IN, Role::Stack, frame.kept_at, Width::B8);
+    } else {
+        assembler.address(RESULT_IN, 0);
+    }
+    assembler.load(Role::Argument(0), Role::Target, RECORD_STATE, Width::B8);
+    assembler.address(Role::Argument(1), frame.slots_at);
+    assembler.load(Role::Target, Role::Argument(0), STATE_RUN, Width::B8);
+    assembler.call(Role::Target);
+}
+
+/// Loads the result registers.
+fn take_result<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
+    if plan.result.in_memory {
+        if A::RETURNS_ADDRESS {
+            assembler.load(Role::Result(0), Role::Stack, frame.kept_at, Width::B8);
+        }
+        return;
+    }
+    // The x87 stack grows downwards: what is loaded last is st0.
+    let mut parts: Vec<Part> = plan.result.parts().collect();
+    parts.reverse();
+    for part in parts {
+        let (offset, width) = (part.offset.into(), part_width(plan, part));
+        match part.register {
+            Register::Gpr(number) => assembler.load(Role::Result(number), Role::Stack, offset, width),
+            Register::Fpr(number) => assembler.load_vector(number, Role::Stack, offset, width),
+            Register::X87(_) => assembler.load_x87(offset),
+        }
+    }
+}
+
+/// How a part of the result is loaded.
+pub(crate) fn part_width(plan: &Plan, part: Part) -> Width {
+    match (part.register, part.size) {
+        (Register::Fpr(_), 0..=2) => Width::U2,
+        (Register::Fpr(_), 3..=4) => Width::B4,
+        (Register::Fpr(_), 5..=8) => Width::B8,
+        (_, 9..=16) => Width::B16,
+        (_, 17..) => Width::B32,
+        (_, 0..=8) if part.offset == 0 => plan.result.width,
+        _ => Width::B8,
+    }
+}

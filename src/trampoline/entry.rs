@@ -1,0 +1,284 @@
+//! Callbacks without code made at run time: `asm/<architecture>/entry.s` and its Rust half, the pool of entries that the
+//! linker makes, and what an entry jumps to while it has no closure.
+
+use std::ffi::c_void;
+use std::mem::{MaybeUninit, offset_of};
+
+use crate::abi::{BlockPlace, Move, Place, Plan, Register, Source, Width};
+use crate::closure::{State, note_call_of_the_dead};
+use crate::code::entries::Record;
+use crate::emit::entry::part_width;
+use crate::trampoline::{Registers, Vector, Word};
+use crate::value::SlotBuffer;
+
+/// How many closures there can be at a time that enter through the pool.
+pub(crate) const POOL: usize = 1024;
+
+/// Bytes of an entry of the pool.
+pub(crate) const ENTRY: usize = if cfg!(target_arch = "x86_64") { 16 } else { 32 };
+
+/// The records of the pool's entries.
+pub(crate) static RECORDS: [Record; POOL] = [const { Record::new() }; POOL];
+
+/// Where the entries start.
+pub(crate) fn pool() -> usize {
+    (pool_code as *const c_void).addr().next_multiple_of(ENTRY)
+}
+
+/// The entries, one behind the other.
+#[unsafe(naked)]
+unsafe extern "C-unwind" fn pool_code() {
+    #[cfg(target_arch = "x86_64")]
+    std::arch::naked_asm!(
+        include_str!("../../asm/x86_64/pool.s"),
+        count = const POOL,
+        size = const size_of::<Record>(),
+        records = sym RECORDS,
+        options(att_syntax)
+    );
+    #[cfg(target_arch = "aarch64")]
+    std::arch::naked_asm!(
+        include_str!("../../asm/aarch64/pool.s"),
+        count = const POOL,
+        size = const size_of::<Record>(),
+        records = sym RECORDS,
+    );
+}
+
+/// What the record of a closure's entry names for [`Record::code`] where closures are entered by their plan.
+///
+/// # Safety
+/// It is reached through an entry only, whose record has the state of a closure.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C-unwind" fn enter_by_plan() {
+    #[cfg(target_arch = "x86_64")]
+    std::arch::naked_asm!(
+        include_str!("../../asm/x86_64/entry.s"),
+        image = const size_of::<Registers>(),
+        vectors = const offset_of!(Registers, vectors),
+        x87 = const offset_of!(Registers, x87),
+        state = const Record::STATE,
+        wide = const State::WIDE,
+        wide_result = const WIDE_RESULT,
+        x87_result = const X87_RESULT,
+        enter = sym enter,
+    );
+    #[cfg(target_arch = "aarch64")]
+    std::arch::naked_asm!(
+        include_str!("../../asm/aarch64/entry.s"),
+        image = const size_of::<Registers>(),
+        vectors = const offset_of!(Registers, vectors),
+        state = const Record::STATE,
+        enter = sym enter,
+    );
+}
+
+/// What the record of an entry without a closure names: notes the call, and returns zero.
+///
+/// # Safety
+/// It is reached through an entry only.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C-unwind" fn dead() {
+    #[cfg(target_arch = "x86_64")]
+    std::arch::naked_asm!(include_str!("../../asm/x86_64/dead.s"), note = sym note_call_of_the_dead);
+    #[cfg(target_arch = "aarch64")]
+    std::arch::naked_asm!(include_str!("../../asm/aarch64/dead.s"), note = sym note_call_of_the_dead);
+}
+
+/// Entries for handlers that are functions of the closure's own parameters and one more, the closure's state: they put
+/// that in the argument register which is next, and jump to the handler. All else is where it has to be.
+macro_rules! with_state_in {
+    ($($name:ident: $x86_64:literal $aarch64:literal;)*) => { $(
+        #[unsafe(naked)]
+        unsafe extern "C-unwind" fn $name() {
+            #[cfg(target_arch = "x86_64")]
+            std::arch::naked_asm!(
+                ".cfi_startproc",
+                "endbr64",
+                concat!("mov ", $x86_64, ", [r11 + {state}]"),
+                concat!("jmp [", $x86_64, " + {run}]"),
+                ".cfi_endproc",
+                state = const Record::STATE,
+                run = const State::RUN,
+            );
+            #[cfg(target_arch = "aarch64")]
+            std::arch::naked_asm!(
+                ".cfi_startproc",
+                "hint 34",
+                concat!("ldr ", $aarch64, ", [x16, {state}]"),
+                concat!("ldr x16, [", $aarch64, ", {run}]"),
+                "br x16",
+                ".cfi_endproc",
+                state = const Record::STATE,
+                run = const State::RUN,
+            );
+        }
+    )* };
+}
+
+with_state_in! {
+    state_in_0: "rdi" "x0";
+    state_in_1: "rsi" "x1";
+    state_in_2: "rdx" "x2";
+    state_in_3: "rcx" "x3";
+    state_in_4: "r8" "x4";
+    state_in_5: "r9" "x5";
+}
+
+#[cfg(target_arch = "aarch64")]
+with_state_in! {
+    state_in_6: "" "x6";
+    state_in_7: "" "x7";
+}
+
+/// The entry that hands over the state in the n-th general argument register.
+pub(crate) fn enter_with_state_in(register: u8) -> *const c_void {
+    #[cfg(target_arch = "x86_64")]
+    const ENTRIES: [unsafe extern "C-unwind" fn(); 6] =
+        [state_in_0, state_in_1, state_in_2, state_in_3, state_in_4, state_in_5];
+    #[cfg(target_arch = "aarch64")]
+    const ENTRIES: [unsafe extern "C-unwind" fn(); 8] =
+        [state_in_0, state_in_1, state_in_2, state_in_3, state_in_4, state_in_5, state_in_6, state_in_7];
+    ENTRIES[usize::from(register)] as *const c_void
+}
+
+/// The result is in the general registers, and in the low 16 bytes of vector registers.
+const PLAIN_RESULT: u8 = 0;
+/// It is in a vector register of 32 bytes.
+const WIDE_RESULT: u8 = 1;
+/// It is in st0.
+const X87_RESULT: u8 = 2;
+/// It is in st0 and st1.
+const X87_PAIR_RESULT: u8 = 3;
+
+/// Gathers the arguments, runs the handler, and writes its result to the image; says where the result is.
+///
+/// # Safety
+/// `state` is that of a closure, and C's arguments are in `image` and `incoming` as the closure's plan says.
+unsafe extern "C" fn enter(state: *const State, image: *mut Registers, incoming: *const u8) -> u8 {
+    /// Any result in registers, and room behind it for what is read with its last part.
+    #[repr(C, align(32))]
+    struct Room([MaybeUninit<u8>; 96]);
+
+    // SAFETY: the state is there as long as its handler runs.
+    let plan = unsafe { (*state).plan() };
+    let mut slots = SlotBuffer::new(plan.slots);
+    let mut room = Room([MaybeUninit::uninit(); 96]);
+    // SAFETY: said by the caller; the slots are the plan's, and a result in memory has its address in the image.
+    unsafe {
+        gather(plan, image, incoming, slots.as_mut_ptr().cast());
+        let result = result_address(plan, image).unwrap_or(room.0.as_mut_ptr().cast());
+        (*state).run(slots.as_mut_ptr(), result);
+        if plan.result.in_memory {
+            (&raw mut (*image).general).cast::<*mut u8>().write(result);
+            return PLAIN_RESULT;
+        }
+        scatter(plan, room.0.as_ptr().cast(), image)
+    }
+}
+
+/// Copies the arguments to their slots.
+///
+/// # Safety
+/// As for [`enter`]; `slots` has the plan's size.
+unsafe fn gather(plan: &Plan, image: *const Registers, incoming: *const u8, slots: *mut u8) {
+    for value in &plan.moves {
+        if let Source::Slot(offset) = value.source {
+            // General registers and the words of the stack are copied whole.
+            let vector = matches!(value.place, Place::Register(Register::Fpr(_)));
+            let bytes = if vector { value.width.bytes() } else { 8 };
+            // SAFETY: the plan's offsets lie within the slots, and what it reads lies where C put it.
+            unsafe { place(value, image, incoming).copy_to(slots.add(offset as usize), bytes) };
+        }
+    }
+    for block in &plan.blocks {
+        // SAFETY: as above; the address of a copy is in the place that the plan names for it.
+        unsafe {
+            let from = match block.to {
+                BlockPlace::Stack(at) => incoming.add(at as usize),
+                BlockPlace::Copy(copy) => {
+                    let mut moves = plan.moves.iter();
+                    let value = moves.find(|value| value.source == Source::Copy(copy));
+                    place(value.expect("a copy has an address"), image, incoming).cast::<*const u8>().read()
+                }
+            };
+            from.copy_to_nonoverlapping(slots.add(block.source as usize), block.size as usize);
+        }
+    }
+}
+
+/// Where C put a value: a register's place in the image, or the arguments in memory.
+///
+/// # Safety
+/// As for [`enter`].
+unsafe fn place(value: &Move, image: *const Registers, incoming: *const u8) -> *const u8 {
+    // SAFETY: register numbers lie within the image.
+    unsafe {
+        match value.place {
+            Place::Register(register) => register_in(image.cast_mut(), register),
+            Place::Stack(at) => incoming.add(at as usize),
+        }
+    }
+}
+
+/// A register's place in the image.
+///
+/// # Safety
+/// The image is there.
+unsafe fn register_in(image: *mut Registers, register: Register) -> *mut u8 {
+    // SAFETY: register numbers lie within the image.
+    unsafe {
+        match register {
+            Register::Gpr(number) => (&raw mut (*image).general).cast::<Word>().add(number.into()).cast(),
+            Register::Fpr(number) => (&raw mut (*image).vectors).cast::<Vector>().add(number.into()).cast(),
+            Register::X87(number) => (&raw mut (*image).x87).cast::<[Word; 2]>().add(number.into()).cast(),
+        }
+    }
+}
+
+/// The address that C gave for a result in memory.
+///
+/// # Safety
+/// As for [`enter`].
+unsafe fn result_address(plan: &Plan, image: *mut Registers) -> Option<*mut u8> {
+    let value = plan.moves.iter().find(|value| value.source == Source::Result)?;
+    let Place::Register(register) = value.place else { return None };
+    // SAFETY: the register's place in the image holds the address.
+    Some(unsafe { register_in(image, register).cast::<*mut u8>().read() })
+}
+
+/// Copies the parts of the result to the image, narrow integers extended; says where the result is.
+///
+/// # Safety
+/// `result` is the plan's result, with room for a word, or a vector, at each part.
+unsafe fn scatter(plan: &Plan, result: *const u8, image: *mut Registers) -> u8 {
+    let mut found = PLAIN_RESULT;
+    for part in plan.result.parts() {
+        // SAFETY: parts lie within the result and name registers of the image.
+        unsafe {
+            let (from, to) = (result.add(part.offset.into()), register_in(image, part.register));
+            match (part.register, part_width(plan, part)) {
+                (Register::X87(number), _) => {
+                    from.copy_to_nonoverlapping(to, 10);
+                    found = if number == 0 { found.max(X87_RESULT) } else { X87_PAIR_RESULT };
+                }
+                (_, Width::S1) => to.cast::<i32>().write(from.cast::<i8>().read().into()),
+                (_, Width::U1) => to.cast::<u32>().write(from.read().into()),
+                (Register::Gpr(_), Width::S2) => to.cast::<i32>().write(from.cast::<i16>().read().into()),
+                (Register::Gpr(_), Width::U2) => to.cast::<u32>().write(from.cast::<u16>().read().into()),
+                (_, width) => {
+                    from.copy_to_nonoverlapping(to, width.bytes());
+                    if width == Width::B32 {
+                        found = WIDE_RESULT;
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Whether a plan has vectors of 32 bytes among its arguments.
+pub(crate) fn is_wide(plan: &Plan) -> bool {
+    plan.moves.iter().any(|value| value.width == Width::B32)
+}
