@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::closure::home;
+use crate::closure::home::{self, Home};
 use crate::error::{Error, Result};
 
 /// What a handler may return in place of a value: any error.
@@ -114,7 +114,7 @@ impl StdError for Failure {
     }
 }
 
-/// Threads that a failure is parked on. While there are none, calls and callbacks look no further.
+/// Threads that a failure is parked on. While there are none, calls look no further.
 static PARKED: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether some thread has a failure parked.
@@ -123,31 +123,14 @@ pub(super) fn is_any_parked() -> bool {
     PARKED.load(Ordering::Relaxed) != 0
 }
 
-/// Room for the failure of one thread.
-#[derive(Default)]
-pub(super) struct Place(Mutex<Option<Failure>>);
+/// One more thread has a failure parked.
+pub(super) fn count_parked() {
+    PARKED.fetch_add(1, Ordering::Relaxed);
+}
 
-impl Place {
-    /// Parks a failure, unless there is one: what comes after the first follows from it.
-    pub(super) fn park(&self, failure: Failure) {
-        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if place.is_none() {
-            *place = Some(failure);
-            PARKED.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn take(&self) -> Option<Failure> {
-        let failure = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if failure.is_some() {
-            PARKED.fetch_sub(1, Ordering::Relaxed);
-        }
-        failure
-    }
-
-    pub(super) fn is_taken(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-    }
+/// One thread's failure is taken.
+pub(super) fn count_taken() {
+    PARKED.fetch_sub(1, Ordering::Relaxed);
 }
 
 /// The failure of a callback that ran on this thread since a call last reported one.
@@ -158,7 +141,7 @@ pub fn take_failure() -> Option<Failure> {
     if !is_any_parked() {
         return None;
     }
-    home::with_current(|home| home.failure.take()).flatten()
+    home::with_current(Home::take_failure).flatten()
 }
 
 /// Makes calls of any kind, and gives the failure of a callback that they led to.
@@ -209,7 +192,7 @@ impl Outer {
     fn end_slowly(self) -> Option<Failure> {
         let own = take_failure();
         if let Some(before) = self.before {
-            home::with_current(|home| home.failure.park(before));
+            home::with_current(|home| home.park(before));
         }
         own
     }

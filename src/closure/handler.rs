@@ -1,22 +1,43 @@
 //! Handlers: over raw slots, and over values.
 
+use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+use crate::abi::{Move, Place, Plan, Register, Source};
 use crate::closure::Interface;
 use crate::closure::failure::HandlerError;
-use crate::closure::state::{Inner, Run, State, execute};
+use crate::closure::state::{Inner, Rules, Run, State, execute};
+use crate::code::entries::Record;
 use crate::ctype::CType;
 use crate::error::{Mismatch, Result};
 use crate::function::Kind;
 use crate::types::{Type, layout};
 use crate::value::{self, Object, Slot, Value};
 
-/// A handler that may be called from inside itself, and by several threads where it is `Sync`.
+/// A handler that may be called from inside itself.
 pub struct Reentrant<F>(pub(super) F);
 
 /// A handler that has its variables to itself while it runs.
 pub struct Exclusive<F>(pub(super) F);
+
+/// A handler that may be called by several threads at a time.
+pub struct Shared<F>(pub(super) F);
+
+impl<F> Rules for Reentrant<F> {
+    const EXCLUSIVE: bool = false;
+    const SHARED: bool = false;
+}
+
+impl<F> Rules for Exclusive<F> {
+    const EXCLUSIVE: bool = true;
+    const SHARED: bool = false;
+}
+
+impl<F> Rules for Shared<F> {
+    const EXCLUSIVE: bool = false;
+    const SHARED: bool = true;
+}
 
 /// The arguments of a callback, in slots as a call's are.
 #[derive(Clone, Copy)]
@@ -66,54 +87,133 @@ impl Outcome<'_> {
 }
 
 /// A handler over slots.
-pub(super) trait SlotHandler: Sized {
+pub(super) trait SlotHandler: Rules + Sized {
     /// Runs it.
     ///
     /// # Safety
     /// It is there; where it is exclusive, it does not run.
     unsafe fn handle(this: *mut Self, arguments: Arguments<'_>, outcome: Outcome<'_>);
-
-    /// The function that C's entry calls.
-    fn runner() -> *const () {
-        run_slots::<Self> as Run as *const ()
-    }
 }
 
-impl<F: Fn(Arguments<'_>, Outcome<'_>)> SlotHandler for Reentrant<F> {
-    #[inline(always)]
-    unsafe fn handle(this: *mut Self, arguments: Arguments<'_>, outcome: Outcome<'_>) {
+/// The function that emitted code calls.
+pub(super) fn slot_runner<R: SlotRunner>() -> *const () {
+    /// # Safety
+    /// As for [`SlotRunner::run`].
+    unsafe extern "C" fn run<R: SlotRunner>(state: *const State, slots: *const Slot, result: *mut u8) {
         // SAFETY: said by the caller.
-        unsafe { ((*this).0)(arguments, outcome) };
+        unsafe { R::run(state, slots, result) };
     }
+    run::<R> as Run as *const ()
 }
 
-impl<F: FnMut(Arguments<'_>, Outcome<'_>)> SlotHandler for Exclusive<F> {
+/// Handlers over slots, for [`SlotRunner`].
+pub(super) struct BySlots<H>(PhantomData<H>);
+
+/// Handlers over values, for [`SlotRunner`].
+pub(super) struct ByValues<H>(PhantomData<H>);
+
+macro_rules! slot_handlers {
+    ($($wrapper:ident: $function:ident)*) => { $(
+        impl<F: $function(Arguments<'_>, Outcome<'_>)> SlotHandler for $wrapper<F> {
+            #[inline(always)]
+            unsafe fn handle(this: *mut Self, arguments: Arguments<'_>, outcome: Outcome<'_>) {
+                // SAFETY: said by the caller.
+                unsafe { ((*this).0)(arguments, outcome) };
+            }
+        }
+    )* };
+}
+
+slot_handlers!(Reentrant: Fn Exclusive: FnMut Shared: Fn);
+
+impl<H: SlotHandler> SlotRunner for BySlots<H> {
     #[inline(always)]
-    unsafe fn handle(this: *mut Self, arguments: Arguments<'_>, outcome: Outcome<'_>) {
-        // SAFETY: said by the caller.
-        unsafe { ((*this).0)(arguments, outcome) };
+    unsafe fn run(state: *const State, slots: *const Slot, result: *mut u8) {
+        // SAFETY: said by the caller: the state is there.
+        let state = unsafe { NonNull::new_unchecked(state.cast_mut()) };
+        // SAFETY: said by the caller; `execute` sees to it that the handler may run.
+        unsafe {
+            execute::<H, ()>(
+                state,
+                move |state| state.interface().write_default(result),
+                move |state| {
+                    let callback = PhantomData;
+                    let outcome = Outcome { result, callback: PhantomData };
+                    H::handle(handler(state), Arguments { slots, callback }, outcome);
+                    Ok(())
+                },
+            );
+        }
     }
 }
 
-/// Runs a handler over slots.
+/// A function that runs the handler of a closure whose arguments are integers and pointers in that many registers, and
+/// whose result is one of at least 4 bytes, or void: it has the record behind the arguments.
 ///
-/// # Safety
-/// As for [`State::run`].
-unsafe extern "C" fn run_slots<H: SlotHandler>(state: *const State, slots: *const Slot, result: *mut u8) {
-    let state = NonNull::new(state.cast_mut()).expect("an entry has a state");
-    let handler = handler::<H>(state);
-    // SAFETY: said by the caller; `execute` sees to it that the handler may run.
-    unsafe {
-        execute::<H, ()>(
-            state,
-            |state| state.interface().write_default(result),
-            |_| {
-                let callback = PhantomData;
-                H::handle(handler, Arguments { slots, callback }, Outcome { result, callback: PhantomData });
-                Ok(())
-            },
-        );
+/// Arguments in registers need no code that gathers them; they are put in slots here, where the compiler sees who reads
+/// them.
+pub(super) fn register_runner<H: SlotRunner>(plan: &Plan) -> *const () {
+    // The result is read as wide as handlers write it: the processor can forward a store to a load that it covers.
+    let count = plan.moves.len();
+    if plan.result.size <= 4 { register_runners::<H, u32>()[count] } else { register_runners::<H, u64>()[count] }
+}
+
+fn register_runners<H: SlotRunner, R: Default>() -> [*const (); REGISTERS + 1] {
+    macro_rules! runners {
+        ($($runner:ident: $($argument:ident)*;)*) => { {
+            $(
+                /// # Safety
+                /// As for [`SlotRunner::run`].
+                unsafe extern "C" fn $runner<H: SlotRunner, R: Default>(
+                    $($argument: u64,)*
+                    record: *const Record,
+                ) -> R {
+                    let slots = [$(Slot::from($argument),)* Slot::EMPTY];
+                    let mut result = R::default();
+                    // SAFETY: said by the caller.
+                    unsafe { H::run((*record).state().cast(), slots.as_ptr(), (&raw mut result).cast()) };
+                    result
+                }
+            )*
+            [$($runner::<H, R> as *const ()),*]
+        } };
     }
+    runners! {
+        run0: ;
+        run1: a;
+        run2: a b;
+        run3: a b c;
+        run4: a b c d;
+        run5: a b c d e;
+    }
+}
+
+/// The most arguments that [`register_runner`] takes.
+pub(super) const REGISTERS: usize = 5;
+
+/// Whether [`register_runner`] has a function for closures of that plan.
+pub(super) fn fits_registers(plan: &Plan) -> bool {
+    let mut moves = plan.moves.iter().enumerate();
+    let mut results = plan.result.parts();
+    let general = |number: usize, value: &Move| {
+        value.place == Place::Register(Register::Gpr(number as u8)) && value.source == Source::Slot(8 * number as u32)
+    };
+    plan.moves.len() <= REGISTERS
+        && plan.blocks.is_empty()
+        && moves.all(|(number, value)| general(number, value))
+        && results.len() <= 1
+        && results.all(|part| part.register == Register::Gpr(0) && part.size >= 4)
+        && (plan.result.size == 0 || plan.result.parts().len() == 1)
+}
+
+/// Runs handlers of a kind with slots.
+pub(super) trait SlotRunner {
+    /// Runs the handler of a state.
+    ///
+    /// # Safety
+    /// The state is that of a closure with such a handler, whose arguments the slots hold; `result` has room for the
+    /// result in whole words.
+    unsafe fn run(state: *const State, slots: *const Slot, result: *mut u8);
 }
 
 /// Where the handler of a state is.
@@ -125,111 +225,128 @@ pub(super) fn handler<H>(state: NonNull<State>) -> *mut H {
 }
 
 /// A handler over values.
-pub(super) trait ValueHandler: Sized {
+pub(super) trait ValueHandler: Rules + Sized {
     /// Runs it.
     ///
     /// # Safety
     /// It is there; where it is exclusive, it does not run.
     unsafe fn handle(this: *mut Self, arguments: &[Value<'_>]) -> Result<Value<'static>, HandlerError>;
-
-    /// The function that C's entry calls.
-    fn runner() -> *const () {
-        run_values::<Self> as Run as *const ()
-    }
 }
 
-impl<F: Fn(&[Value<'_>]) -> Result<Value<'static>, HandlerError>> ValueHandler for Reentrant<F> {
+macro_rules! value_handlers {
+    ($($wrapper:ident: $function:ident)*) => { $(
+        impl<F: $function(&[Value<'_>]) -> Result<Value<'static>, HandlerError>> ValueHandler for $wrapper<F> {
+            #[inline(always)]
+            unsafe fn handle(this: *mut Self, arguments: &[Value<'_>]) -> Result<Value<'static>, HandlerError> {
+                // SAFETY: said by the caller.
+                unsafe { ((*this).0)(arguments) }
+            }
+        }
+    )* };
+}
+
+value_handlers!(Reentrant: Fn Exclusive: FnMut Shared: Fn);
+
+impl<H: ValueHandler> SlotRunner for ByValues<H> {
     #[inline(always)]
-    unsafe fn handle(this: *mut Self, arguments: &[Value<'_>]) -> Result<Value<'static>, HandlerError> {
-        // SAFETY: said by the caller.
-        unsafe { ((*this).0)(arguments) }
-    }
-}
-
-impl<F: FnMut(&[Value<'_>]) -> Result<Value<'static>, HandlerError>> ValueHandler for Exclusive<F> {
-    #[inline(always)]
-    unsafe fn handle(this: *mut Self, arguments: &[Value<'_>]) -> Result<Value<'static>, HandlerError> {
-        // SAFETY: said by the caller.
-        unsafe { ((*this).0)(arguments) }
-    }
-}
-
-/// Runs a handler over values.
-///
-/// # Safety
-/// As for [`State::run`].
-unsafe extern "C" fn run_values<H: ValueHandler>(state: *const State, slots: *const Slot, result: *mut u8) {
-    let state = NonNull::new(state.cast_mut()).expect("an entry has a state");
-    let handler = handler::<H>(state);
-    // SAFETY: said by the caller; `execute` sees to it that the handler may run.
-    unsafe {
-        execute::<H, ()>(
-            state,
-            |state| state.interface().write_default(result),
-            |state| {
-                let interface = state.interface();
-                let value = match interface.parameters.len() {
-                    0..=2 => handle_values::<H, 2>(handler, interface, slots),
-                    3..=8 => handle_values::<H, 8>(handler, interface, slots),
-                    _ => H::handle(handler, &read_arguments(interface, slots)?),
-                }?;
-                write_result(interface, &value, result)
-            },
-        );
+    unsafe fn run(state: *const State, slots: *const Slot, result: *mut u8) {
+        // SAFETY: said by the caller: the state is there.
+        let state = unsafe { NonNull::new_unchecked(state.cast_mut()) };
+        // SAFETY: said by the caller; `execute` sees to it that the handler may run.
+        unsafe {
+            execute::<H, ()>(
+                state,
+                move |state| state.interface().write_default(result),
+                move |state| {
+                    let (handler, interface) = (handler::<H>(state), state.as_ref().interface());
+                    match interface.parameters.len() {
+                        0..=2 => handle_values::<H, 2>(handler, interface, slots, result),
+                        3..=8 => handle_values::<H, 8>(handler, interface, slots, result),
+                        _ => handle_many(handler, interface, slots, result),
+                    }
+                },
+            );
+        }
     }
 }
 
 /// Runs a handler with at most `N` values, which need no allocation.
 ///
 /// # Safety
-/// As for [`run_values`].
+/// As for [`SlotRunner::run`].
 #[inline(always)]
 unsafe fn handle_values<H: ValueHandler, const N: usize>(
     handler: *mut H,
     interface: &Interface,
     slots: *const Slot,
-) -> Result<Value<'static>, HandlerError> {
+    result: *mut u8,
+) -> Result<(), HandlerError> {
     let mut values = [const { Value::Void }; N];
-    let count = interface.parameters.len();
-    for (index, value) in values[..count].iter_mut().enumerate() {
-        // SAFETY: said by the caller.
-        *value = unsafe { read_argument(interface, index, slots)? };
+    let values = &mut values[..interface.parameters.len()];
+    // SAFETY: said by the caller.
+    unsafe {
+        read_arguments(interface, slots, values)?;
+        write_result(interface, &H::handle(handler, values)?, result)
     }
-    // SAFETY: said by the caller.
-    unsafe { H::handle(handler, &values[..count]) }
 }
 
-/// # Safety
-/// As for [`run_values`].
-unsafe fn read_arguments(interface: &Interface, slots: *const Slot) -> Result<Vec<Value<'static>>> {
-    // SAFETY: said by the caller.
-    (0..interface.parameters.len()).map(|index| unsafe { read_argument(interface, index, slots) }).collect()
-}
-
-/// The value of an argument.
+/// Runs a handler with any number of values.
 ///
 /// # Safety
-/// As for [`run_values`].
-#[inline(always)]
-unsafe fn read_argument(interface: &Interface, index: usize, slots: *const Slot) -> Result<Value<'static>> {
-    let kind = interface.parameters[index];
-    // SAFETY: the plan's offsets lie within the slots.
-    let from = unsafe { slots.byte_add(interface.plan.slot_offsets[index] as usize) };
-    // SAFETY: an argument of that kind is there; what came in a general register or in memory came as a whole word.
+/// As for [`SlotRunner::run`].
+#[cold]
+unsafe fn handle_many<H: ValueHandler>(
+    handler: *mut H,
+    interface: &Interface,
+    slots: *const Slot,
+    result: *mut u8,
+) -> Result<(), HandlerError> {
+    let mut values = vec![Value::Void; interface.parameters.len()];
+    // SAFETY: said by the caller.
     unsafe {
-        match kind {
-            Kind::F32 => Ok(Value::F32(from.cast::<f32>().read())),
-            Kind::F64 => Ok(Value::F64(from.cast::<f64>().read())),
-            Kind::Void | Kind::Object | Kind::Other => read_other(interface, index, from.cast()),
-            integer => Ok(integer.value(from.cast::<u64>().read())),
+        read_arguments(interface, slots, &mut values)?;
+        write_result(interface, &H::handle(handler, &values)?, result)
+    }
+}
+
+/// Makes values of the arguments.
+///
+/// # Safety
+/// As for [`SlotRunner::run`].
+#[inline(always)]
+unsafe fn read_arguments(
+    interface: &Interface,
+    slots: *const Slot,
+    values: &mut [Value<'_>],
+) -> Result<(), HandlerError> {
+    let offsets = interface.plan.slot_offsets.iter();
+    for (index, ((value, kind), offset)) in values.iter_mut().zip(&interface.parameters).zip(offsets).enumerate() {
+        let value: *mut Value<'_> = value;
+        // SAFETY: the plan's offsets lie within the slots, and an argument of that kind is there; what came in a general
+        // register or in memory came as a whole word. What is overwritten owns nothing.
+        unsafe {
+            let from = slots.byte_add(*offset as usize);
+            // Each value is made in its place, not chosen first and moved then.
+            match kind {
+                Kind::I32 => value.write(Value::I32(from.cast::<i32>().read())),
+                Kind::I64 => value.write(Value::I64(from.cast::<i64>().read())),
+                Kind::F64 => value.write(Value::F64(from.cast::<f64>().read())),
+                Kind::F32 => value.write(Value::F32(from.cast::<f32>().read())),
+                Kind::Pointer => value.write(Value::Pointer(from.cast::<*mut c_void>().read())),
+                Kind::Void | Kind::Object | Kind::Other => value.write(read_other(interface, index, from.cast())?),
+                integer => value.write(integer.value(from.cast::<u64>().read())),
+            }
         }
     }
+    Ok(())
 }
 
 /// The value of an argument that goes by way of its bytes.
 ///
 /// # Safety
-/// As for [`run_values`].
+/// As for [`SlotRunner::run`].
+#[cold]
+#[inline(never)]
 unsafe fn read_other(interface: &Interface, index: usize, from: *const u8) -> Result<Value<'static>> {
     let ty = &interface.signature.parameters()[index].ty;
     let size = layout::of(ty, crate::Arch::HOST)?.size;
@@ -246,14 +363,17 @@ unsafe fn read_other(interface: &Interface, index: usize, from: *const u8) -> Re
 /// Writes a handler's value as the closure's result.
 ///
 /// # Safety
-/// `result` has room for it, in whole words where it is returned in registers.
+/// `result` has room for it.
 #[inline(always)]
 unsafe fn write_result(interface: &Interface, value: &Value<'_>, result: *mut u8) -> Result<(), HandlerError> {
-    match interface.result.slot(value) {
-        // SAFETY: a scalar is returned in registers, so there is room for a word.
-        Some(slot) => unsafe { result.cast::<Slot>().write(slot) },
-        // SAFETY: said by the caller.
-        None => unsafe { write_other(interface, value, result)? },
+    // SAFETY: said by the caller; a scalar stands in the low bytes of its slot, which come first on both architectures.
+    unsafe {
+        match (interface.result.slot(value), interface.result_size) {
+            (Some(slot), 8) => result.cast::<Slot>().write(slot),
+            (Some(slot), 4) => result.cast::<u32>().write((&raw const slot).cast::<u32>().read()),
+            (Some(slot), size) => (&raw const slot).cast::<u8>().copy_to_nonoverlapping(result, size),
+            (None, _) => write_other(interface, value, result)?,
+        }
     }
     Ok(())
 }
@@ -262,6 +382,8 @@ unsafe fn write_result(interface: &Interface, value: &Value<'_>, result: *mut u8
 ///
 /// # Safety
 /// As for [`write_result`].
+#[cold]
+#[inline(never)]
 unsafe fn write_other(interface: &Interface, value: &Value<'_>, result: *mut u8) -> Result<(), HandlerError> {
     let ty = interface.signature.result();
     if ty.is_void() {

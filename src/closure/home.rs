@@ -1,29 +1,47 @@
 //! Home threads: the thread that made a closure, as other threads know it. They park failures there, and hand over
 //! callbacks that have to run there.
 
+use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::closure::failure::Place;
+use crate::closure::State;
+use crate::closure::failure::{Failure, count_parked, count_taken};
 use crate::error::{Error, Result};
 
 /// What others know of a thread.
+///
+/// Callbacks read the first three fields, and nothing more as long as all is well.
 pub(crate) struct Home {
-    /// The thread pointer, which tells running threads apart; 0 once the thread has ended.
-    thread: AtomicUsize,
+    /// The thread pointer of the thread, where callbacks may just run on it; 0 where they have to look closer.
+    gate: AtomicUsize,
+    /// Whether a callback runs: 1 or 0. Only the thread itself uses it.
+    active: AtomicU32,
+    /// Whether there are states in `retired`: 1 or 0. Only the thread itself uses it.
+    waiting: AtomicU32,
+    /// States whose closures went while a callback ran. Only the thread itself uses it.
+    retired: UnsafeCell<Vec<Retired>>,
+    /// The thread pointer, which tells running threads apart.
+    thread: usize,
     /// Closures that refer to this, counted by the thread itself alone.
     closures: AtomicUsize,
-    pub(super) failure: Place,
+    failure: Mutex<Option<Failure>>,
     inbox: Mutex<Inbox>,
     arrival: Condvar,
     notifier: OnceLock<File>,
 }
+
+/// A state to be freed, and how.
+pub(super) type Retired = (NonNull<State>, unsafe fn(NonNull<State>));
+
+// SAFETY: what is not for all threads is used by the home's own thread alone, which each of its users makes sure of.
+unsafe impl Sync for Home {}
 
 #[derive(Default)]
 struct Inbox {
@@ -104,10 +122,15 @@ pub(super) fn with_current<R>(f: impl FnOnce(&Home) -> R) -> Option<R> {
 
 impl Home {
     fn new() -> Home {
+        let thread = thread_pointer();
         Home {
-            thread: AtomicUsize::new(thread_pointer()),
+            gate: AtomicUsize::new(thread),
+            active: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
+            retired: UnsafeCell::default(),
+            thread,
             closures: AtomicUsize::new(0),
-            failure: Place::default(),
+            failure: Mutex::default(),
             inbox: Mutex::default(),
             arrival: Condvar::new(),
             notifier: OnceLock::new(),
@@ -138,25 +161,100 @@ impl Home {
         self.closures.store(self.closures.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
 
-    /// Whether this is the running thread's.
+    /// Whether this is the running thread's, and callbacks may just run.
     #[inline(always)]
+    pub(super) fn is_open(&self) -> bool {
+        self.gate.load(Ordering::Relaxed) == thread_pointer()
+    }
+
+    /// Whether this is the running thread's.
     pub(super) fn is_here(&self) -> bool {
-        self.thread.load(Ordering::Relaxed) == thread_pointer()
+        self.thread == thread_pointer() && !locked(&self.inbox).ended
+    }
+
+    /// A callback starts to run on this thread. Gives what [`Home::step_out`] wants.
+    #[inline(always)]
+    pub(super) fn step_in(&self) -> u32 {
+        let before = self.active.load(Ordering::Relaxed);
+        self.active.store(1, Ordering::Relaxed);
+        before
+    }
+
+    /// A callback has run. The outermost one frees what was retired meanwhile.
+    #[inline(always)]
+    pub(super) fn step_out(&self, before: u32) {
+        self.active.store(before, Ordering::Relaxed);
+        if self.waiting.load(Ordering::Relaxed) != 0 {
+            self.free_retired();
+        }
+    }
+
+    /// Has a state freed when no callback runs on this thread, whose home it is: at once, if that is so now.
+    #[inline]
+    pub(super) fn retire(&self, (state, free): Retired) {
+        if self.active.load(Ordering::Relaxed) != 0 {
+            // SAFETY: this is the home's own thread, and nothing that is called here comes back to the list.
+            unsafe { (*self.retired.get()).push((state, free)) };
+            self.waiting.store(1, Ordering::Relaxed);
+        } else {
+            // SAFETY: the closure is gone, and no handler runs.
+            unsafe { free(state) };
+        }
+    }
+
+    #[cold]
+    fn free_retired(&self) {
+        if self.active.load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        self.waiting.store(0, Ordering::Relaxed);
+        // SAFETY: this is the home's own thread. What is freed may retire more, so the list is left empty for that.
+        for (state, free) in std::mem::take(unsafe { &mut *self.retired.get() }) {
+            // SAFETY: the closure is gone, and no handler runs.
+            unsafe { free(state) };
+        }
+    }
+
+    /// Parks a failure, unless there is one: what comes after the first follows from it.
+    pub(super) fn park(&self, failure: Failure) {
+        let mut place = locked(&self.failure);
+        if place.is_none() {
+            *place = Some(failure);
+            self.gate.store(0, Ordering::Relaxed);
+            count_parked();
+        }
+    }
+
+    /// Takes the failure that is parked here.
+    pub(super) fn take_failure(&self) -> Option<Failure> {
+        let mut place = locked(&self.failure);
+        let failure = place.take();
+        if failure.is_some() {
+            self.gate.store(self.thread, Ordering::Relaxed);
+            count_taken();
+        }
+        failure
+    }
+
+    /// Whether a failure is parked here.
+    pub(super) fn has_failure(&self) -> bool {
+        locked(&self.failure).is_some()
     }
 
     /// The thread ends: nobody finds it any more. Says whether nobody refers to this.
     fn end(&self) -> bool {
         let mut inbox = locked(&self.inbox);
         inbox.ended = true;
-        self.thread.store(0, Ordering::Relaxed);
         for request in inbox.requests.drain(..) {
             // SAFETY: who sent it waits.
             unsafe { request.as_ref() }.finish(Progress::Abandoned);
         }
         drop(inbox);
-        if let Some(failure) = self.failure.take() {
+        if let Some(failure) = self.take_failure() {
             eprintln!("jitcall: a thread ended, and no call on it reported this: {failure}");
         }
+        // Another thread may have the same thread pointer one day.
+        self.gate.store(0, Ordering::Relaxed);
         self.closures.load(Ordering::Relaxed) == 0
     }
 

@@ -40,23 +40,23 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 pub use failure::{Failure, HandlerError, catch, take_failure};
-pub use handler::{Arguments, Exclusive, Outcome, Reentrant};
+pub use handler::{Arguments, Exclusive, Outcome, Reentrant, Shared};
 pub use home::{notifier, serve, serve_for};
 pub use typed::{CallbackArguments, TypedHandler};
 
 pub(crate) use state::{State, note_call_of_the_dead};
 
 use crate::abi::{Convention, Place, Plan, Register};
-use crate::code::entries::{Entry, Pool};
+use crate::code::entries::{self, Entry, Pool};
 use crate::ctype::{CType, check_types};
-use crate::engine::Engine;
+use crate::engine::{Engine, Tier};
 use crate::error::{Error, Result};
 use crate::function::Kind;
-use crate::trampoline::entry::{enter_by_plan, enter_with_state_in, is_wide};
+use crate::trampoline::entry::{enter_by_plan, enter_with_record_in, is_wide};
 use crate::types::signature::{Parameter, Signature};
 use crate::types::{Arch, Type, layout};
 use crate::value::{self, Value};
-use handler::{SlotHandler, ValueHandler};
+use handler::{BySlots, ByValues, SlotRunner};
 use state::{Inner, Rules};
 
 /// What happens when C calls a closure on another thread than its home thread.
@@ -86,11 +86,11 @@ pub(crate) struct Interface {
     result_size: usize,
     /// The result of a callback that fails: as many bytes as the result has, in whole words.
     default: Box<[u64]>,
-    /// Where entries of closures that take slots go on.
-    by_slots: *const c_void,
-    /// The same for closures that have a register free for their state.
-    by_types: Option<*const c_void>,
-    pool: Pool,
+    /// How closures are entered by emitted code, or by their plan.
+    by_slots: BySlotsEntry,
+    /// How they are entered with nothing between entry and runner, where a general argument register is free for the
+    /// record.
+    registers: Option<RegisterEntry>,
     wide: bool,
     /// Keeps the code alive.
     engine: Engine,
@@ -121,9 +121,15 @@ impl CallbackInterface {
         }
         let plan = Plan::new(signature, Convention::HOST)?;
         crate::engine::check_vectors(&plan)?;
-        let (by_slots, pool) = match engine.entry(&plan)? {
-            Some(code) => (code, Pool::Mapped),
-            None => (enter_by_plan as *const c_void, Pool::Linked),
+        let registers = RegisterEntry::new(signature, &plan, engine.tier())?;
+        let by_slots = match registers {
+            // Nobody will enter it.
+            Some(RegisterEntry { suffice: true, .. }) => None,
+            _ => engine.entry(&plan)?,
+        };
+        let by_slots = match by_slots {
+            Some(code) => BySlotsEntry { code, pool: Pool::Mapped(entries::Place::Scratch) },
+            None => BySlotsEntry { code: enter_by_plan as *const c_void, pool: Pool::Linked },
         };
         let result_size = match signature.result() {
             Type::Void => 0,
@@ -135,8 +141,7 @@ impl CallbackInterface {
             result_size,
             default: vec![0; result_size.div_ceil(8)].into(),
             by_slots,
-            by_types: state_register(signature)?.map(enter_with_state_in),
-            pool,
+            registers,
             wide: is_wide(&plan),
             engine: engine.clone(),
             signature: signature.clone(),
@@ -196,7 +201,7 @@ impl CallbackInterface {
     where
         F: Fn(&[Value<'_>]) -> Result<Value<'static>, HandlerError> + 'a,
     {
-        self.home(Reentrant(handler), self.by_slots(<Reentrant<F> as ValueHandler>::runner()))
+        self.home(Reentrant(handler), self.by_slots::<ByValues<Reentrant<F>>>())
     }
 
     /// The same for a handler that changes its variables.
@@ -207,7 +212,7 @@ impl CallbackInterface {
     where
         F: FnMut(&[Value<'_>]) -> Result<Value<'static>, HandlerError> + 'a,
     {
-        self.home(Exclusive(handler), self.by_slots(<Exclusive<F> as ValueHandler>::runner()).exclusive())
+        self.home(Exclusive(handler), self.by_slots::<ByValues<Exclusive<F>>>())
     }
 
     /// The same for a handler that runs on any thread.
@@ -218,7 +223,7 @@ impl CallbackInterface {
     where
         F: Fn(&[Value<'_>]) -> Result<Value<'static>, HandlerError> + Send + Sync + 'a,
     {
-        self.shared(Reentrant(handler), self.by_slots(<Reentrant<F> as ValueHandler>::runner()))
+        self.shared(Shared(handler), self.by_slots::<ByValues<Shared<F>>>())
     }
 
     /// A closure whose handler reads slots. What it does not write of the result is undefined.
@@ -240,7 +245,7 @@ impl CallbackInterface {
     /// # Errors
     /// As for [`CallbackInterface::values`].
     pub fn slots<'a, F: Fn(Arguments<'_>, Outcome<'_>) + 'a>(&self, handler: F) -> Result<Closure<'a>> {
-        self.home(Reentrant(handler), self.by_slots(<Reentrant<F> as SlotHandler>::runner()))
+        self.home(Reentrant(handler), self.by_slots::<BySlots<Reentrant<F>>>())
     }
 
     /// The same for a handler that changes its variables.
@@ -248,7 +253,7 @@ impl CallbackInterface {
     /// # Errors
     /// As for [`CallbackInterface::values`].
     pub fn slots_mut<'a, F: FnMut(Arguments<'_>, Outcome<'_>) + 'a>(&self, handler: F) -> Result<Closure<'a>> {
-        self.home(Exclusive(handler), self.by_slots(<Exclusive<F> as SlotHandler>::runner()).exclusive())
+        self.home(Exclusive(handler), self.by_slots::<BySlots<Exclusive<F>>>())
     }
 
     /// The same for a handler that runs on any thread.
@@ -259,7 +264,7 @@ impl CallbackInterface {
     where
         F: Fn(Arguments<'_>, Outcome<'_>) + Send + Sync + 'a,
     {
-        self.shared(Reentrant(handler), self.by_slots(<Reentrant<F> as SlotHandler>::runner()))
+        self.shared(Shared(handler), self.by_slots::<BySlots<Shared<F>>>())
     }
 
     /// A closure whose handler has Rust's own types, which are checked here, once.
@@ -281,7 +286,7 @@ impl CallbackInterface {
     where
         Exclusive<F>: TypedHandler<A, R>,
     {
-        self.home(Exclusive(handler), self.by_types::<Exclusive<F>, A, R>()?.exclusive())
+        self.home(Exclusive(handler), self.by_types::<Exclusive<F>, A, R>()?)
     }
 
     /// The same for a handler that runs on any thread.
@@ -291,57 +296,92 @@ impl CallbackInterface {
     pub fn typed_shared<'a, F, A: CallbackArguments, R: CType>(&self, handler: F) -> Result<SharedClosure<'a>>
     where
         F: Send + Sync + 'a,
-        Reentrant<F>: TypedHandler<A, R>,
+        Shared<F>: TypedHandler<A, R>,
     {
-        self.shared(Reentrant(handler), self.by_types::<Reentrant<F>, A, R>()?)
+        self.shared(Shared(handler), self.by_types::<Shared<F>, A, R>()?)
     }
 
     /// The way to a handler that takes slots.
-    fn by_slots(&self, run: *const ()) -> Way {
-        Way { code: self.inner.by_slots, run, exclusive: false }
+    fn by_slots<R: SlotRunner>(&self) -> Way {
+        let Interface { registers, by_slots, plan, .. } = &*self.inner;
+        match registers {
+            Some(registers) if registers.suffice => registers.way(handler::register_runner::<R>(plan)),
+            _ => by_slots.way(handler::slot_runner::<R>()),
+        }
     }
 
     /// The way to a handler that takes Rust's types, once they are checked.
     fn by_types<H: TypedHandler<A, R>, A: CallbackArguments, R: CType>(&self) -> Result<Way> {
-        check_types::<A, R>(&self.inner.signature)?;
-        Ok(match self.inner.by_types {
-            Some(code) => Way { code, run: A::runner::<H, R>(), exclusive: false },
-            None => self.by_slots(typed::slot_runner::<A, H, R>()),
+        let Interface { registers, by_slots, signature, .. } = &*self.inner;
+        check_types::<A, R>(signature)?;
+        Ok(match registers {
+            Some(registers) => registers.way(A::runner::<H, R>()),
+            None => by_slots.way(typed::slot_runner::<A, H, R>()),
         })
     }
 
     #[inline]
-    fn home<'a, H: 'a>(&self, handler: H, way: Way) -> Result<Closure<'a>> {
+    fn home<'a, H: Rules + 'a>(&self, handler: H, way: Way) -> Result<Closure<'a>> {
         let handed_over = self.policy == Policy::HandOver;
-        let rules = Rules { shared: false, exclusive: way.exclusive, handed_over };
-        Ok(Closure { raw: Raw::new(&self.inner, rules, handler, &way)?, handler: PhantomData })
+        Ok(Closure { raw: Raw::new(&self.inner, &way, handler, handed_over)?, handler: PhantomData })
     }
 
     #[inline]
-    fn shared<'a, H: Send + Sync + 'a>(&self, handler: H, way: Way) -> Result<SharedClosure<'a>> {
-        let rules = Rules { shared: true, exclusive: false, handed_over: false };
-        Ok(SharedClosure { raw: Raw::new(&self.inner, rules, handler, &way)?, handler: PhantomData })
-    }
-}
-
-impl Way {
-    fn exclusive(self) -> Way {
-        Way { exclusive: true, ..self }
+    fn shared<'a, H: Rules + Send + Sync + 'a>(&self, handler: H, way: Way) -> Result<SharedClosure<'a>> {
+        Ok(SharedClosure { raw: Raw::new(&self.inner, &way, handler, false)?, handler: PhantomData })
     }
 }
 
 impl fmt::Debug for CallbackInterface {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Interface { signature, pool, .. } = &*self.inner;
-        f.debug_struct("CallbackInterface").field("signature", signature).field("entries", pool).finish()
+        f.debug_struct("CallbackInterface").field("signature", self.signature()).finish_non_exhaustive()
+    }
+}
+
+/// Entries that go on at code which gathers arguments in slots.
+#[derive(Clone, Copy)]
+struct BySlotsEntry {
+    code: *const c_void,
+    pool: Pool,
+}
+
+impl BySlotsEntry {
+    fn way(self, run: *const ()) -> Way {
+        Way { code: self.code, run, pool: self.pool }
+    }
+}
+
+/// Entries that go on at a runner, which finds the record behind the arguments.
+#[derive(Clone, Copy)]
+struct RegisterEntry {
+    /// What linked entries need to get there; mapped ones need nothing.
+    code: Option<*const c_void>,
+    pool: Pool,
+    /// Whether handlers over slots can be entered so too.
+    suffice: bool,
+}
+
+impl RegisterEntry {
+    /// `None` where the declared arguments leave no general register.
+    fn new(signature: &Signature, plan: &Plan, tier: Tier) -> Result<Option<RegisterEntry>> {
+        let Some(register) = free_register(signature)? else { return Ok(None) };
+        let suffice = handler::fits_registers(plan);
+        Ok(Some(match tier {
+            Tier::Jit => RegisterEntry { code: None, pool: Pool::Mapped(entries::Place::Argument(register)), suffice },
+            Tier::Asm => RegisterEntry { code: Some(enter_with_record_in(register)), pool: Pool::Linked, suffice },
+        }))
+    }
+
+    fn way(self, run: *const ()) -> Way {
+        Way { code: self.code.unwrap_or(run.cast()), run, pool: self.pool }
     }
 }
 
 /// The general register that an argument behind the declared ones is passed in, if there is one.
-fn state_register(signature: &Signature) -> Result<Option<u8>> {
+fn free_register(signature: &Signature) -> Result<Option<u8>> {
     let mut parameters = signature.parameters().to_vec();
     parameters.push(Parameter::unnamed(Type::pointer()));
-    // One argument too many for a plan is one that has no register.
+    // A signature may have too many parameters for one more.
     let Ok(longer) = Signature::with_parameters(signature.result().clone(), parameters) else { return Ok(None) };
     let plan = Plan::new(&longer, Convention::HOST)?;
     Ok(plan.moves.last().and_then(|value| match value.place {
@@ -350,12 +390,11 @@ fn state_register(signature: &Signature) -> Result<Option<u8>> {
     }))
 }
 
-/// How a handler is entered: where its closure's entry goes on, what that calls, and whether the handler has its
-/// variables to itself.
+/// How a handler is entered: the entry, where it goes on, and what that calls.
 struct Way {
+    pool: Pool,
     code: *const c_void,
     run: *const (),
-    exclusive: bool,
 }
 
 /// The two words of a closure, whatever its handler.
@@ -367,9 +406,9 @@ struct Raw {
 
 impl Raw {
     #[inline]
-    fn new<H>(interface: &Arc<Interface>, rules: Rules, handler: H, way: &Way) -> Result<Raw> {
-        let state = Inner::allocate(interface, rules, way.run, handler)?;
-        match interface.pool.take(way.code, state.as_ptr().cast()) {
+    fn new<H: Rules>(interface: &Arc<Interface>, way: &Way, handler: H, handed_over: bool) -> Result<Raw> {
+        let state = Inner::allocate(interface, way.run, handler, handed_over)?;
+        match way.pool.take(way.code, state.as_ptr().cast()) {
             Ok(entry) => Ok(Raw { entry, state, free: Inner::<H>::free }),
             Err(error) => {
                 // SAFETY: nobody else has seen it.
@@ -384,11 +423,8 @@ impl Drop for Raw {
     #[inline]
     fn drop(&mut self) {
         self.entry.silence();
-        // SAFETY: the state lives until it is freed here, or by who leaves its handler last.
-        if unsafe { self.state.as_ref() }.retire() {
-            // SAFETY: nobody runs the handler, and nobody enters any more.
-            unsafe { (self.free)(self.state) };
-        }
+        // SAFETY: `free` is from the same `new`; a closure with a home cannot be sent to another thread.
+        unsafe { State::retire(self.state, self.free) };
     }
 }
 

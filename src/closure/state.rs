@@ -1,5 +1,6 @@
 //! The state of a closure: what its entry hands to the handler's runner, and how a handler is run.
 
+use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
@@ -25,26 +26,15 @@ pub(crate) struct State {
     interface: NonNull<Interface>,
     /// Null where the closure runs on any thread.
     home: *const Home,
-    /// How often the handler runs at the moment, and [`DROPPED`]. Where there is a home, only that thread writes it.
+    /// Of a shared closure, how often the handler runs at the moment, and [`DROPPED`]; of an exclusive one, whether it
+    /// does.
     running: AtomicU32,
     wide: bool,
-    exclusive: bool,
     handed_over: bool,
 }
 
-/// The closure is gone, and who leaves its handler last frees the state.
+/// The shared closure is gone, and who leaves its handler last frees the state.
 const DROPPED: u32 = 1 << 31;
-
-/// How a closure is to be run.
-#[derive(Clone, Copy)]
-pub(super) struct Rules {
-    /// On any thread.
-    pub(super) shared: bool,
-    /// Not while it runs.
-    pub(super) exclusive: bool,
-    /// Other threads wait for the home thread.
-    pub(super) handed_over: bool,
-}
 
 /// A state with its handler.
 #[repr(C)]
@@ -53,7 +43,7 @@ pub(super) struct Inner<H> {
     pub(super) handler: H,
 }
 
-impl<H> Inner<H> {
+impl<H: Rules> Inner<H> {
     /// The state of a new closure.
     ///
     /// # Errors
@@ -61,11 +51,11 @@ impl<H> Inner<H> {
     #[inline]
     pub(super) fn allocate(
         interface: &Arc<Interface>,
-        rules: Rules,
         run: *const (),
         handler: H,
+        handed_over: bool,
     ) -> Result<NonNull<State>> {
-        let home = if rules.shared { ptr::null() } else { Home::join()?.as_ptr().cast_const() };
+        let home = if H::SHARED { ptr::null() } else { Home::join()?.as_ptr().cast_const() };
         let state = State {
             run,
             // SAFETY: `Arc::into_raw` never gives null.
@@ -73,8 +63,7 @@ impl<H> Inner<H> {
             home,
             running: AtomicU32::new(0),
             wide: interface.wide,
-            exclusive: rules.exclusive,
-            handed_over: rules.handed_over,
+            handed_over,
         };
         Ok(NonNull::from(Box::leak(Box::new(Inner { state, handler }))).cast())
     }
@@ -126,90 +115,92 @@ impl State {
         unsafe { run(self, arguments, result) };
     }
 
-    /// The closure goes: says whether its state can be freed now.
+    /// The closure of a state goes: it is freed by `free`, now or once its handler does not run any more.
+    ///
+    /// # Safety
+    /// `free` is for this state; a closure that has a home goes on its home thread.
     #[inline]
-    pub(super) fn retire(&self) -> bool {
-        if self.home.is_null() {
-            return self.running.fetch_or(DROPPED, Ordering::AcqRel) == 0;
-        }
-        let running = self.running.load(Ordering::Relaxed);
-        self.running.store(running | DROPPED, Ordering::Relaxed);
-        running == 0
-    }
-
-    /// Whether the handler may run on this thread.
-    #[inline(always)]
-    fn is_here(&self) -> bool {
+    pub(super) unsafe fn retire(state: NonNull<State>, free: unsafe fn(NonNull<State>)) {
+        // SAFETY: the state lives until it is freed.
+        let this = unsafe { state.as_ref() };
         // SAFETY: a home lives as long as closures refer to it.
-        unsafe { self.home.as_ref() }.is_none_or(Home::is_here)
-    }
-
-    /// The handler starts to run.
-    #[inline(always)]
-    fn enter(&self) {
-        if self.home.is_null() {
-            self.running.fetch_add(1, Ordering::Acquire);
-        } else {
-            self.running.store(self.running.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        if let Some(home) = unsafe { this.home.as_ref() } {
+            home.retire((state, free));
+        } else if this.running.fetch_or(DROPPED, Ordering::AcqRel) == 0 {
+            // SAFETY: said by the caller; nobody runs the handler.
+            unsafe { free(state) };
         }
     }
 
-    /// The handler has run: says whether the state has to be freed.
+    /// The home of a closure that is not shared.
     #[inline(always)]
-    fn leave(&self) -> bool {
-        let before = if self.home.is_null() {
-            self.running.fetch_sub(1, Ordering::AcqRel)
-        } else {
-            let before = self.running.load(Ordering::Relaxed);
-            self.running.store(before - 1, Ordering::Relaxed);
-            before
-        };
-        before == DROPPED | 1
+    fn home(&self) -> &Home {
+        // SAFETY: such a closure has one, which lives as long as closures refer to it.
+        unsafe { &*self.home }
     }
 
-    /// Whether it takes a closer look to know if the handler may run.
+    /// Whether it takes a closer look to know if the handler may run, and here.
     #[inline(always)]
-    fn is_doubtful(&self) -> bool {
-        is_any_parked() || self.exclusive && self.running.load(Ordering::Relaxed) != 0
+    fn is_doubtful<H: Rules>(&self) -> bool {
+        if H::SHARED {
+            return is_any_parked();
+        }
+        !self.home().is_open() || H::EXCLUSIVE && self.running.load(Ordering::Relaxed) != 0
     }
 
-    /// Whether the handler may run: not where a callback of this call has failed, nor, where it has its variables to
-    /// itself, from inside itself.
-    #[cold]
-    fn admits(&self) -> bool {
-        if home::with_current(|home| home.failure.is_taken()).unwrap_or(false) {
+    /// Whether the handler may run on this thread: not where a callback of this call has failed, nor, where it has its
+    /// variables to itself, from inside itself.
+    fn admits<H: Rules>(&self) -> bool {
+        if home::with_current(Home::has_failure).unwrap_or(false) {
             return false;
         }
-        if self.exclusive && self.running.load(Ordering::Relaxed) != 0 {
+        if H::EXCLUSIVE && self.running.load(Ordering::Relaxed) != 0 {
             self.park(|name| Failure::refused(name, "called while it runs, though its handler is FnMut"));
             return false;
         }
         true
     }
 
+    /// Parks what a handler returned or panicked with.
+    #[cold]
+    #[inline(never)]
+    fn park_outcome(&self, outcome: std::thread::Result<Option<HandlerError>>) {
+        self.park(|name| match outcome {
+            Err(payload) => Failure::panicked(name, payload),
+            Ok(Some(error)) => Failure::returned(name, error),
+            Ok(None) => Failure::refused(name, "failed"),
+        });
+    }
+
     /// Parks a failure on this thread.
     #[cold]
     fn park(&self, failure: impl FnOnce(String) -> Failure) {
         let failure = failure(self.interface().signature.title());
-        home::with_current(|home| home.failure.park(failure));
+        home::with_current(|home| home.park(failure));
     }
 
     /// A callback has come on a thread where it may not run: the home thread does the work, or is told.
     #[cold]
     fn hand_over(&self, work: &mut dyn FnMut()) -> bool {
-        // SAFETY: a home lives as long as closures refer to it.
-        let Some(home) = (unsafe { self.home.as_ref() }) else { return false };
         let name = || self.interface().signature.title();
         if !self.handed_over {
-            home.failure.park(Failure::refused(name(), "called on another thread than the one that made it"));
+            self.home().park(Failure::refused(name(), "called on another thread than the one that made it"));
             return false;
         }
-        let done = home.hand_over(work);
+        let done = self.home().hand_over(work);
         if !done {
             self.park(|name| Failure::refused(name, "the thread that made it has ended"));
         }
         done
     }
+}
+
+/// How a handler may be run, which its type says.
+pub(super) trait Rules {
+    /// Not while it runs.
+    const EXCLUSIVE: bool;
+    /// On any thread.
+    const SHARED: bool;
 }
 
 /// Runs a handler's body by the rules of its closure; gives what `default` makes of the state where it may not run or
@@ -218,58 +209,119 @@ impl State {
 /// # Safety
 /// The state is that of a closure that C has called, with a handler of type `H`, which the body belongs to.
 #[inline(always)]
-pub(super) unsafe fn execute<H, R>(
+pub(super) unsafe fn execute<H: Rules, R>(
     state: NonNull<State>,
-    default: impl Fn(&State) -> R,
-    mut body: impl FnMut(&State) -> Result<R, HandlerError>,
+    default: impl Fn(&State) -> R + Copy,
+    body: impl FnOnce(NonNull<State>) -> Result<R, HandlerError> + Copy,
 ) -> R {
     // SAFETY: the state lives at least until the handler has run.
     let this = unsafe { state.as_ref() };
-    if this.is_here() {
+    if this.is_doubtful::<H>() {
         // SAFETY: said by the caller.
-        return unsafe { execute_here::<H, R>(state, &default, &mut body) };
+        return unsafe { execute_elsewhere::<H, R>(state, default, body) };
+    }
+    // SAFETY: said by the caller.
+    unsafe { execute_here::<H, R>(state, default, body) }
+}
+
+/// The same where it may be that the handler must not run, or not here.
+///
+/// # Safety
+/// As for [`execute`].
+#[cold]
+#[inline(never)]
+unsafe fn execute_elsewhere<H: Rules, R>(
+    state: NonNull<State>,
+    default: impl Fn(&State) -> R + Copy,
+    body: impl FnOnce(NonNull<State>) -> Result<R, HandlerError> + Copy,
+) -> R {
+    // SAFETY: the state lives at least until the handler has run.
+    let this = unsafe { state.as_ref() };
+    // A type of its own for the body has the compiler make its own code of it, and not share that of the fast way, which
+    // it would call then.
+    let body = move |state| body(state);
+    let execute = || match this.admits::<H>() {
+        // SAFETY: said by the caller.
+        true => unsafe { execute_here::<H, R>(state, default, body) },
+        false => default(this),
+    };
+    if H::SHARED || this.home().is_here() {
+        return execute();
     }
     let mut result = None;
-    // SAFETY: said by the caller; the home thread runs it.
-    this.hand_over(&mut || result = Some(unsafe { execute_here::<H, R>(state, &default, &mut body) }));
+    this.hand_over(&mut || result = Some(execute()));
     result.unwrap_or_else(|| default(this))
 }
 
-/// The same on a thread where the handler may run.
+/// The same where the handler may run.
 ///
 /// # Safety
 /// As for [`execute`].
 #[inline(always)]
-unsafe fn execute_here<H, R>(
+unsafe fn execute_here<H: Rules, R>(
     state: NonNull<State>,
-    default: impl Fn(&State) -> R,
-    body: impl FnOnce(&State) -> Result<R, HandlerError>,
+    default: impl Fn(&State) -> R + Copy,
+    body: impl FnOnce(NonNull<State>) -> Result<R, HandlerError> + Copy,
 ) -> R {
     // SAFETY: the state lives at least until the handler has run.
     let this = unsafe { state.as_ref() };
-    if this.is_doubtful() && !this.admits() {
-        return default(this);
-    }
-    this.enter();
-    let result = match catch_unwind(AssertUnwindSafe(|| body(this))) {
+    // SAFETY: a state is not freed as long as its handler runs, nor its home.
+    let running = unsafe { Running::<H>::begin(state) };
+    let result = match catch_unwind(AssertUnwindSafe(move || body(state))) {
         Ok(Ok(result)) => result,
-        Ok(Err(error)) => {
-            this.park(|name| Failure::returned(name, error));
-            default(this)
-        }
-        Err(payload) => {
-            this.park(|name| Failure::panicked(name, payload));
+        failed => {
+            this.park_outcome(failed.map(Result::err));
             default(this)
         }
     };
-    if this.leave() {
-        // SAFETY: the closure is gone, and this was the last that ran in it.
-        unsafe { Inner::<H>::free(state) };
-    }
+    running.end();
     result
+}
+
+/// A handler that runs.
+struct Running<'a, H> {
+    state: NonNull<State>,
+    /// Where it runs, unless it is shared; whether another callback runs around it there.
+    home: Option<(&'a Home, u32)>,
+    handler: PhantomData<H>,
+}
+
+impl<H: Rules> Running<'_, H> {
+    /// # Safety
+    /// State and home stay until it ends.
+    #[inline(always)]
+    unsafe fn begin<'a>(state: NonNull<State>) -> Running<'a, H> {
+        // SAFETY: said by the caller.
+        let this: &'a State = unsafe { state.as_ref() };
+        let home = if H::SHARED {
+            this.running.fetch_add(1, Ordering::Acquire);
+            None
+        } else {
+            if H::EXCLUSIVE {
+                this.running.store(1, Ordering::Relaxed);
+            }
+            Some((this.home(), this.home().step_in()))
+        };
+        Running { state, home, handler: PhantomData }
+    }
+
+    #[inline(always)]
+    fn end(self) {
+        // SAFETY: as said to `begin`.
+        let running = unsafe { &(*self.state.as_ptr()).running };
+        if let Some((home, before)) = self.home {
+            if H::EXCLUSIVE {
+                running.store(0, Ordering::Relaxed);
+            }
+            home.step_out(before);
+        } else if running.fetch_sub(1, Ordering::AcqRel) == DROPPED | 1 {
+            // SAFETY: the closure is gone, and this was the last that ran in it.
+            unsafe { Inner::<H>::free(self.state) };
+        }
+    }
 }
 
 /// Notes that C has called a closure that is no more.
 pub(crate) unsafe extern "C" fn note_call_of_the_dead() {
-    home::with_current(|home| home.failure.park(Failure::refused("(freed)".into(), "called after it was freed")));
+    home::with_current(|home| home.park(Failure::refused("(freed)".into(), "called after it was freed")));
 }

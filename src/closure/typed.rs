@@ -1,22 +1,24 @@
 //! Handlers with Rust's own types: called with the arguments in the registers in which C put them.
 //!
-//! Rust passes the arguments of an `extern "C"` function as C does. A closure needs one argument more, its state, which
-//! C does not give: where a general argument register is free behind the declared arguments, an entry of three
-//! instructions puts it there, and jumps to a Rust function with one parameter more than C knows of. Where none is free,
-//! arguments are gathered in slots first.
+//! Rust passes the arguments of an `extern "C"` function as C does. A closure needs one argument more, its record, which
+//! C does not give: where a general argument register is free behind the declared arguments, the entry puts it there,
+//! and jumps to a Rust function with one parameter more than C knows of. Where none is free, arguments are gathered in
+//! slots first.
 
 use std::ptr::NonNull;
 
 use crate::Slot;
-use crate::closure::handler::{Exclusive, Reentrant, handler};
-use crate::closure::state::{Run, State, execute};
+use crate::closure::handler::{Exclusive, Reentrant, Shared, handler};
+use crate::closure::state::{Rules, Run, State, execute};
+use crate::code::entries::Record;
 use crate::ctype::{CArguments, CType};
 
 /// Rust functions that a closure can run with parameters `A` and result `R`.
 ///
 /// It is there for `Fn` and `FnMut` with up to 12 parameters; which of the two a closure asks for depends on how it is
 /// made.
-pub trait TypedHandler<A, R>: Sized {
+#[expect(private_bounds, reason = "the wrappers of handlers are the only types that have it")]
+pub trait TypedHandler<A, R>: Rules + Sized {
     /// Calls it.
     ///
     /// # Safety
@@ -27,7 +29,7 @@ pub trait TypedHandler<A, R>: Sized {
 
 /// Parameters of handlers: tuples of [`CType`]s.
 pub trait CallbackArguments: CArguments {
-    /// A function of these parameters and a state behind them, which runs the handler.
+    /// A function of these parameters and a record behind them, which runs the handler.
     #[doc(hidden)]
     fn runner<H: TypedHandler<Self, R>, R: CType>() -> *const ();
 
@@ -67,21 +69,21 @@ unsafe extern "C" fn run_slots<A: CallbackArguments, H: TypedHandler<A, R>, R: C
 /// The state is that of a closure with that handler, which C has called with these arguments.
 #[inline(always)]
 unsafe fn run<A: CallbackArguments, H: TypedHandler<A, R>, R: CType>(state: *const State, arguments: A) -> R {
-    let state = NonNull::new(state.cast_mut()).expect("an entry has a state");
-    let handler = handler::<H>(state);
+    // SAFETY: said by the caller: the state is there.
+    let state = unsafe { NonNull::new_unchecked(state.cast_mut()) };
     // SAFETY: said by the caller; `execute` sees to it that the handler may run. The default has the result's type.
     unsafe {
         execute::<H, R>(
             state,
-            |state| state.interface().default.as_ptr().cast::<R>().read_unaligned(),
-            |_| Ok(H::handle(handler, arguments)),
+            move |state| state.interface().default.as_ptr().cast::<R>().read_unaligned(),
+            move |state| Ok(H::handle(handler(state), arguments)),
         )
     }
 }
 
 macro_rules! typed {
-    ($($name:ident)*) => {
-        impl<Func: Fn($($name),*) -> Ret, Ret, $($name),*> TypedHandler<($($name,)*), Ret> for Reentrant<Func> {
+    (@handler $wrapper:ident $function:ident $($name:ident)*) => {
+        impl<Func: $function($($name),*) -> Ret, Ret, $($name),*> TypedHandler<($($name,)*), Ret> for $wrapper<Func> {
             #[inline(always)]
             #[allow(non_snake_case, reason = "the type parameters' names serve for the members too")]
             unsafe fn handle(this: *mut Self, ($($name,)*): ($($name,)*)) -> Ret {
@@ -89,15 +91,11 @@ macro_rules! typed {
                 unsafe { ((*this).0)($($name),*) }
             }
         }
-
-        impl<Func: FnMut($($name),*) -> Ret, Ret, $($name),*> TypedHandler<($($name,)*), Ret> for Exclusive<Func> {
-            #[inline(always)]
-            #[allow(non_snake_case, reason = "as above")]
-            unsafe fn handle(this: *mut Self, ($($name,)*): ($($name,)*)) -> Ret {
-                // SAFETY: said by the caller.
-                unsafe { ((*this).0)($($name),*) }
-            }
-        }
+    };
+    ($($name:ident)*) => {
+        typed!(@handler Reentrant Fn $($name)*);
+        typed!(@handler Exclusive FnMut $($name)*);
+        typed!(@handler Shared Fn $($name)*);
 
         impl<$($name: CType),*> CallbackArguments for ($($name,)*) {
             #[allow(non_snake_case, reason = "as above")]
@@ -106,12 +104,12 @@ macro_rules! typed {
                 /// As for [`run`].
                 unsafe extern "C" fn enter<Handler: TypedHandler<($($name,)*), Ret>, Ret: CType, $($name: CType),*>(
                     $($name: $name,)*
-                    state: *const State,
+                    record: *const Record,
                 ) -> Ret {
                     // SAFETY: said by the caller.
-                    unsafe { run::<($($name,)*), Handler, Ret>(state, ($($name,)*)) }
+                    unsafe { run::<($($name,)*), Handler, Ret>((*record).state().cast(), ($($name,)*)) }
                 }
-                enter::<Handler, Ret, $($name),*> as unsafe extern "C" fn($($name,)* *const State) -> Ret as *const ()
+                enter::<Handler, Ret, $($name),*> as unsafe extern "C" fn($($name,)* *const Record) -> Ret as *const ()
             }
 
             #[allow(unused_variables, unused_mut, reason = "there may be no parameters")]

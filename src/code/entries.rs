@@ -15,6 +15,10 @@
 //!   entry (AArch64)            bti c; adr x16, BLOCK - 4; ldr x17, [x16]; br x17
 //! ```
 //!
+//! The record's address is left in r11 or x16, where emitted code looks for it, or in a general argument register, as an
+//! argument behind those that C has passed: then the entry can go on at a function of Rust. So there is a kind of block
+//! for each of these registers.
+//!
 //! Blocks stay for as long as the process does. Records that are free again wait in a list, which is taken from and put
 //! back to without a lock.
 
@@ -42,6 +46,12 @@ impl Record {
     /// Where the state lies in a record, in bytes.
     pub(crate) const STATE: usize = std::mem::offset_of!(Record, state);
 
+    /// The state, as long as there is a closure.
+    #[inline(always)]
+    pub(crate) fn state(&self) -> *mut c_void {
+        self.state.load(Ordering::Relaxed)
+    }
+
     pub(crate) const fn new() -> Record {
         Record {
             code: AtomicPtr::new(linked::dead as *const c_void as *mut c_void),
@@ -50,17 +60,38 @@ impl Record {
     }
 }
 
+/// The register that an entry leaves its record's address in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// r11 or x16: no argument's.
+    Scratch,
+    /// The n-th general argument register.
+    Argument(u8),
+}
+
 /// Where entries come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pool {
     /// Pages that are mapped at run time, as many as are asked for.
-    Mapped,
-    /// The program's own text, which has [`linked::POOL`] of them.
+    Mapped(Place),
+    /// The program's own text, which has [`linked::POOL`] of them. They use r11 and x16.
     Linked,
 }
 
-static MAPPED: FreeList = FreeList::new();
+/// How many kinds of blocks there are: one for each general argument register, and one more.
+const KINDS: usize = if cfg!(target_arch = "x86_64") { 7 } else { 9 };
+
+static MAPPED: [FreeList; KINDS] = [const { FreeList::new() }; KINDS];
 static LINKED: FreeList = FreeList::new();
+
+impl Place {
+    fn kind(self) -> usize {
+        match self {
+            Place::Scratch => 0,
+            Place::Argument(number) => 1 + usize::from(number),
+        }
+    }
+}
 
 impl Pool {
     /// An entry that nobody has, for calls to go on at `code` with that state.
@@ -82,7 +113,7 @@ impl Pool {
 
     fn free(self) -> &'static FreeList {
         match self {
-            Pool::Mapped => &MAPPED,
+            Pool::Mapped(place) => &MAPPED[place.kind()],
             Pool::Linked => &LINKED,
         }
     }
@@ -91,7 +122,7 @@ impl Pool {
     #[cold]
     fn fresh(self) -> Result<NonNull<Record>> {
         match self {
-            Pool::Mapped => BLOCKS.get(&mut fork::lock()).fresh(),
+            Pool::Mapped(place) => BLOCKS.get(&mut fork::lock())[place.kind()].fresh(place),
             Pool::Linked => {
                 static USED: AtomicUsize = AtomicUsize::new(0);
                 let count = |used| (used < linked::POOL).then_some(used + 1);
@@ -115,7 +146,7 @@ impl Entry {
     pub(crate) fn address(&self) -> *const c_void {
         let record = self.record.as_ptr();
         let address = match self.pool {
-            Pool::Mapped => record.addr() - block_size(),
+            Pool::Mapped(_) => record.addr() - block_size(),
             Pool::Linked => {
                 let index = (record.addr() - linked::RECORDS.as_ptr().addr()) / size_of::<Record>();
                 linked::pool() + index * linked::ENTRY
@@ -207,9 +238,10 @@ fn block_size() -> usize {
     if cfg!(target_arch = "x86_64") { SMALLEST } else { region::page::size().max(SMALLEST) }
 }
 
-static BLOCKS: Guarded<Blocks> = Guarded::new(Blocks { code: None, records: ptr::null_mut(), left: 0, mapped: 0 });
+static BLOCKS: Guarded<[Blocks; KINDS]> =
+    Guarded::new([const { Blocks { code: None, records: ptr::null_mut(), left: 0, mapped: 0 } }; KINDS]);
 
-/// What new records are taken from.
+/// What new records of a kind are taken from.
 struct Blocks {
     /// A block of entries, as all are.
     code: Option<File>,
@@ -224,9 +256,9 @@ struct Blocks {
 unsafe impl Send for Blocks {}
 
 impl Blocks {
-    fn fresh(&mut self) -> Result<NonNull<Record>> {
+    fn fresh(&mut self, place: Place) -> Result<NonNull<Record>> {
         if self.left == 0 {
-            self.records = self.map()?;
+            self.records = self.map(place)?;
             self.left = block_size() / size_of::<Record>();
         }
         let record = self.records;
@@ -240,17 +272,18 @@ impl Blocks {
     }
 
     /// Maps a block, and gives its records.
-    fn map(&mut self) -> Result<*mut Record> {
+    fn map(&mut self, place: Place) -> Result<*mut Record> {
         let size = block_size();
         let code = match &self.code {
             Some(code) => code,
-            None => self.code.insert(sealed_code(size)?),
+            None => self.code.insert(sealed_code(size, place)?),
         };
         let refused = |step| move || Error::CodeMemory { step, source: io::Error::last_os_error() };
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: new memory, of nobody's.
-        let start = unsafe { libc::mmap(ptr::null_mut(), 2 * size, access, flags, -1, 0) };
+        let wish = ptr::without_provenance_mut(near_the_engine());
+        // SAFETY: new memory, of nobody's: where the wish cannot be granted, the system chooses.
+        let start = unsafe { libc::mmap(wish, 2 * size, access, flags, -1, 0) };
         let start = mapped(start).ok_or_else(refused("mmap of closure records"))?;
         let (access, flags) = (libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE | libc::MAP_FIXED);
         // SAFETY: replaces the first half of what was just mapped.
@@ -267,20 +300,28 @@ impl Blocks {
     }
 }
 
+/// Below the engine's own code, where entries jump to: some processors take longer for jumps that go far.
+fn near_the_engine() -> usize {
+    const AWAY: usize = 32 << 20;
+    let engine = (linked::dead as *const c_void).addr();
+    engine.saturating_sub(AWAY) & !(block_size() - 1)
+}
+
 fn mapped(start: *mut c_void) -> Option<*mut c_void> {
     (start != libc::MAP_FAILED).then_some(start)
 }
 
 /// Bytes that are mapped for entries and their records.
 pub(crate) fn mapped_bytes(guard: &mut CodeGuard) -> usize {
-    BLOCKS.get(guard).mapped
+    BLOCKS.get(guard).iter().map(|blocks| blocks.mapped).sum()
 }
 
 /// A file of entries that nobody can change any more.
-fn sealed_code(size: usize) -> Result<File> {
+fn sealed_code(size: usize, place: Place) -> Result<File> {
     let refused = |step| move |source| Error::CodeMemory { step, source };
     let mut file = create().map_err(refused("memfd_create for closure entries"))?;
-    file.write_all(&entry(size).repeat(size / size_of::<Record>())).map_err(refused("write of closure entries"))?;
+    file.write_all(&entry(size, place).repeat(size / size_of::<Record>()))
+        .map_err(refused("write of closure entries"))?;
     let seals = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
     // SAFETY: a plain call on a descriptor of ours.
     match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } {
@@ -307,21 +348,34 @@ fn create() -> io::Result<File> {
 
 /// An entry whose record lies that far behind it.
 #[cfg(target_arch = "x86_64")]
-fn entry(distance: usize) -> [u8; size_of::<Record>()] {
-    // endbr64; lea r11, [rip + distance], counted from the next instruction, at 11; jmp [r11]
-    let mut code = [0xf3, 0x0f, 0x1e, 0xfa, 0x4c, 0x8d, 0x1d, 0, 0, 0, 0, 0x41, 0xff, 0x23, 0xcc, 0xcc];
+fn entry(distance: usize, place: Place) -> [u8; size_of::<Record>()] {
+    /// rdi rsi rdx rcx r8 r9, as instructions number them.
+    const ARGUMENTS: [u8; 6] = [7, 6, 2, 1, 8, 9];
+    let register = match place {
+        Place::Scratch => 11,
+        Place::Argument(number) => ARGUMENTS[usize::from(number)],
+    };
+    let (low, high) = (register & 7, register >> 3);
+    // endbr64; lea register, [rip + distance], counted from the next instruction, at 11; jmp [register]
+    let mut code = [0xcc; size_of::<Record>()];
+    code[..7].copy_from_slice(&[0xf3, 0x0f, 0x1e, 0xfa, 0x48 | high << 2, 0x8d, 0x05 | low << 3]);
     code[7..11].copy_from_slice(&(distance as u32 - 11).to_le_bytes());
+    code[11..14].copy_from_slice(&[0x40 | high, 0xff, 0x20 | low]);
     code
 }
 
 /// An entry whose record lies that far behind it.
 #[cfg(target_arch = "aarch64")]
-fn entry(distance: usize) -> [u8; size_of::<Record>()] {
+fn entry(distance: usize, place: Place) -> [u8; size_of::<Record>()] {
+    let register = match place {
+        Place::Scratch => 16,
+        Place::Argument(number) => u32::from(number),
+    };
     // The two low bits of adr's immediate stand apart; it is counted from adr itself, at 4.
     let reach = distance as u32 - 4;
-    let adr = 0x1000_0010 | (reach & 3) << 29 | (reach >> 2) << 5;
-    // bti c; adr x16, distance; ldr x17, [x16]; br x17
-    let words = [0xd503_245f, adr, 0xf940_0211, 0xd61f_0220];
+    let adr = 0x1000_0000 | (reach & 3) << 29 | (reach >> 2) << 5 | register;
+    // bti c; adr register, distance; ldr x17, [register]; br x17
+    let words = [0xd503_245f, adr, 0xf940_0011 | register << 5, 0xd61f_0220];
     let mut code = [0; size_of::<Record>()];
     for (bytes, word) in code.chunks_exact_mut(4).zip(words) {
         bytes.copy_from_slice(&u32::to_le_bytes(word));
@@ -342,7 +396,7 @@ mod tests {
     }
 
     fn take(number: usize) -> Entry {
-        Pool::Mapped.take(code(number), ptr::without_provenance(number)).unwrap()
+        Pool::Mapped(Place::Scratch).take(code(number), ptr::without_provenance(number)).unwrap()
     }
 
     #[test]
@@ -354,7 +408,7 @@ mod tests {
             // SAFETY: entries can be read, and records live as long as the process.
             let (found, record) =
                 unsafe { (entry.address().cast::<[u8; size_of::<Record>()]>().read(), entry.record.as_ref()) };
-            assert_eq!(found, super::entry(block_size()));
+            assert_eq!(found, super::entry(block_size(), Place::Scratch));
             assert_eq!(record.code.load(Ordering::Relaxed).cast_const(), code(number));
             assert_eq!(record.state.load(Ordering::Relaxed).addr(), number);
         }

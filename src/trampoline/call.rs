@@ -591,7 +591,7 @@ mod tests {
         for parameters in [0, 20, 1000] {
             let text = calls_for_a_backtrace(parameters);
             let place = |name: &str| text.find(name).unwrap_or_else(|| panic!("{name} is not in\n{text}"));
-            let frames = ["tests::backtrace\n", "trampoline::call\n", "calls_for_a_backtrace\n", "backtraces_go_on\n"];
+            let frames = ["tests::backtrace\n", "call::call\n", "calls_for_a_backtrace\n", "backtraces_go_on\n"];
             assert!(frames.map(place).is_sorted(), "{text}");
         }
     }

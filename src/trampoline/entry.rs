@@ -85,9 +85,9 @@ pub(crate) unsafe extern "C-unwind" fn dead() {
     std::arch::naked_asm!(include_str!("../../asm/aarch64/dead.s"), note = sym note_call_of_the_dead);
 }
 
-/// Entries for handlers that are functions of the closure's own parameters and one more, the closure's state: they put
-/// that in the argument register which is next, and jump to the handler. All else is where it has to be.
-macro_rules! with_state_in {
+/// What the records of the pool's entries name for closures whose handlers are entered with the record's address as an
+/// argument: it is put in that register, and the state says where to go on.
+macro_rules! with_record_in {
     ($($name:ident: $x86_64:literal $aarch64:literal;)*) => { $(
         #[unsafe(naked)]
         unsafe extern "C-unwind" fn $name() {
@@ -95,8 +95,9 @@ macro_rules! with_state_in {
             std::arch::naked_asm!(
                 ".cfi_startproc",
                 "endbr64",
-                concat!("mov ", $x86_64, ", [r11 + {state}]"),
-                concat!("jmp [", $x86_64, " + {run}]"),
+                concat!("mov ", $x86_64, ", r11"),
+                "mov r11, [r11 + {state}]",
+                "jmp [r11 + {run}]",
                 ".cfi_endproc",
                 state = const Record::STATE,
                 run = const State::RUN,
@@ -105,8 +106,9 @@ macro_rules! with_state_in {
             std::arch::naked_asm!(
                 ".cfi_startproc",
                 "hint 34",
-                concat!("ldr ", $aarch64, ", [x16, {state}]"),
-                concat!("ldr x16, [", $aarch64, ", {run}]"),
+                concat!("mov ", $aarch64, ", x16"),
+                "ldr x16, [x16, {state}]",
+                "ldr x16, [x16, {run}]",
                 "br x16",
                 ".cfi_endproc",
                 state = const Record::STATE,
@@ -116,29 +118,29 @@ macro_rules! with_state_in {
     )* };
 }
 
-with_state_in! {
-    state_in_0: "rdi" "x0";
-    state_in_1: "rsi" "x1";
-    state_in_2: "rdx" "x2";
-    state_in_3: "rcx" "x3";
-    state_in_4: "r8" "x4";
-    state_in_5: "r9" "x5";
+with_record_in! {
+    record_in_0: "rdi" "x0";
+    record_in_1: "rsi" "x1";
+    record_in_2: "rdx" "x2";
+    record_in_3: "rcx" "x3";
+    record_in_4: "r8" "x4";
+    record_in_5: "r9" "x5";
 }
 
 #[cfg(target_arch = "aarch64")]
-with_state_in! {
-    state_in_6: "" "x6";
-    state_in_7: "" "x7";
+with_record_in! {
+    record_in_6: "" "x6";
+    record_in_7: "" "x7";
 }
 
-/// The entry that hands over the state in the n-th general argument register.
-pub(crate) fn enter_with_state_in(register: u8) -> *const c_void {
+/// What hands over the record in the n-th general argument register.
+pub(crate) fn enter_with_record_in(register: u8) -> *const c_void {
     #[cfg(target_arch = "x86_64")]
     const ENTRIES: [unsafe extern "C-unwind" fn(); 6] =
-        [state_in_0, state_in_1, state_in_2, state_in_3, state_in_4, state_in_5];
+        [record_in_0, record_in_1, record_in_2, record_in_3, record_in_4, record_in_5];
     #[cfg(target_arch = "aarch64")]
     const ENTRIES: [unsafe extern "C-unwind" fn(); 8] =
-        [state_in_0, state_in_1, state_in_2, state_in_3, state_in_4, state_in_5, state_in_6, state_in_7];
+        [record_in_0, record_in_1, record_in_2, record_in_3, record_in_4, record_in_5, record_in_6, record_in_7];
     ENTRIES[usize::from(register)] as *const c_void
 }
 

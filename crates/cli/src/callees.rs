@@ -11,6 +11,7 @@
 // Each function is one of the table below, where its prototype stands.
 #![allow(missing_docs)]
 
+use std::arch::asm;
 use std::ffi::c_void;
 
 #[repr(C)]
@@ -81,10 +82,29 @@ callees! {
         integers as f64 + (((b + d) + (f + h)) + ((j + l) + (n + p)) + r)
     }
 
+    jitcall_callee_loop0 = "loop0": (f: extern "C" fn(i32, i32) -> i32, turns: u64) -> i64 { call_back::<0>(f, turns) }
+    jitcall_callee_loop1 = "loop1": (f: extern "C" fn(i32, i32) -> i32, turns: u64) -> i64 { call_back::<1>(f, turns) }
+    jitcall_callee_loop2 = "loop2": (f: extern "C" fn(i32, i32) -> i32, turns: u64) -> i64 { call_back::<2>(f, turns) }
+    jitcall_callee_loop3 = "loop3": (f: extern "C" fn(i32, i32) -> i32, turns: u64) -> i64 { call_back::<3>(f, turns) }
+
     jitcall_callee_point = "point": (point: Point) -> Point { Point { x: point.y, y: point.x } }
 
     jitcall_callee_big24 = "big24": (big: Big24) -> Big24 { Big24 { a: big.c, b: big.b, c: big.a } }
 
     jitcall_callee_intfloat = "intfloat":
     (pair: IntFloat) -> IntFloat { IntFloat { i: pair.i.wrapping_add(1), f: pair.f } }
+}
+
+/// Calls `f(turn, 1)` that many times, and sums the results. `LAYOUT` moves the loop by quarters of a cache line.
+#[inline(always)]
+fn call_back<const LAYOUT: usize>(f: extern "C" fn(i32, i32) -> i32, turns: u64) -> i64 {
+    /// Instructions in a quarter of a cache line.
+    const NOPS: usize = if cfg!(target_arch = "x86_64") { 16 } else { 4 };
+    let mut sum = 0;
+    // SAFETY: nothing is executed but instructions that do nothing.
+    unsafe { asm!(".p2align 6", ".rept {}", "nop", ".endr", const LAYOUT * NOPS, options(nostack, preserves_flags)) };
+    for turn in 0..turns {
+        sum += i64::from(f(turn as i32, 1));
+    }
+    sum
 }

@@ -23,9 +23,15 @@ pub(crate) enum Way {
     Stub,
     /// `Function::call`, through a stub
     Values,
-    /// `Function::slots`, on the tier without a JIT
+    /// A closure whose handler has Rust's types
+    ClosureTyped,
+    /// A closure whose handler reads slots
+    ClosureRaw,
+    /// A closure whose handler takes and gives values
+    ClosureValues,
+    /// `Function::slots`, and closures over slots, on the tier without a JIT
     Asm,
-    /// `ffi_call`
+    /// `ffi_call`, and closures of libffi's
     Libffi,
     /// `ffi_call_plan_invoke`
     LibffiPlan,
@@ -45,7 +51,7 @@ pub(crate) const LAYOUTS: usize = 4;
 const FILLERS: [&str; LAYOUTS - 1] = ["void f(signed char)", "void f(short)", "void f(float)"];
 
 /// Makes that many calls.
-type Turns = Box<dyn Fn(u64)>;
+pub(crate) type Turns = Box<dyn Fn(u64)>;
 
 /// One way of calling one case's function.
 pub(crate) struct Runner {
@@ -55,6 +61,11 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
+    /// `loops` has one for each layout.
+    pub(crate) fn new(way: Way, loops: Vec<Turns>) -> Runner {
+        Runner { way, loops }
+    }
+
     /// Makes that many calls, in the loop with that layout.
     pub(crate) fn run(&self, layout: usize, calls: u64) {
         self.loops[layout](calls);
@@ -81,6 +92,7 @@ fn prepare_layout<C: Case>(way: Way, layout: usize, libffi: Option<&Libffi>) -> 
         Way::Stub => looped(Slots::<C>(function::<C>(Tier::Jit, layout)?.slots()?), layout),
         Way::Values => looped::<C, _>(Values(function::<C>(Tier::Jit, layout)?), layout),
         Way::Asm => looped(Slots::<C>(function::<C>(Tier::Asm, 0)?.slots()?), layout),
+        Way::ClosureTyped | Way::ClosureRaw | Way::ClosureValues => Ok(None),
         Way::Libffi | Way::LibffiPlan => {
             let signature = Signature::parse(C::DECLARATION)?;
             let prepared = match libffi {

@@ -23,6 +23,7 @@ pub(crate) type Invoke = unsafe extern "C" fn(*mut c_void, *const c_void, *mut c
 
 type PrepareCif = unsafe extern "C" fn(*mut Cif, c_int, c_uint, *mut FfiType, *mut *mut FfiType) -> c_int;
 type AllocatePlan = unsafe extern "C" fn(*mut Cif) -> *mut c_void;
+type FreeClosure = unsafe extern "C" fn(*mut c_void);
 type FreePlan = unsafe extern "C" fn(*mut c_void);
 
 /// `ffi_type`
@@ -126,6 +127,48 @@ impl Libffi {
         Ok(Some(Prepared { invoke: plans.invoke, handle, plan: Some(plans.free), _cif: cif, _types: types }))
     }
 
+    /// A closure of a function of two parameters, as libffi's users write it.
+    pub(crate) fn callback<A: Copy, F: Fn(A, A) -> i32 + 'static>(
+        &self,
+        signature: &Signature,
+        function: F,
+    ) -> Result<Callback, Failure> {
+        /// # Safety
+        /// libffi calls it with the closure's user data, two arguments, and room for a register.
+        unsafe extern "C" fn handle<A: Copy, F: Fn(A, A) -> i32>(
+            _cif: *mut c_void,
+            result: *mut isize,
+            arguments: *const *const A,
+            function: *const F,
+        ) {
+            // SAFETY: said by the caller.
+            unsafe { *result = (*function)(**arguments, **arguments.add(1)) as isize };
+        }
+        let (types, mut cif) = self.cif(signature)?;
+        let symbols = ["ffi_closure_alloc", "ffi_prep_closure_loc", "ffi_closure_free"];
+        let [allocate, prepare, free] = symbols.map(|name| self.library.symbol(name));
+        let (allocate, prepare, free) = (allocate?, prepare?, free?);
+        let function = Box::new(function);
+        let mut code = ptr::null_mut();
+        // SAFETY: these are the types that <ffi.h> gives the functions of those names. The closure gets more room than
+        // it needs on either architecture, and cif and function live as long as it does.
+        unsafe {
+            let allocate: unsafe extern "C" fn(usize, *mut *mut c_void) -> *mut c_void = mem::transmute(allocate);
+            let prepare: unsafe extern "C" fn(*mut c_void, *mut Cif, *const c_void, *const F, *mut c_void) -> c_int =
+                mem::transmute(prepare);
+            let free = mem::transmute::<*const c_void, FreeClosure>(free);
+            let closure = allocate(128, &raw mut code);
+            if closure.is_null() {
+                return Err("ffi_closure_alloc found no memory".into());
+            }
+            let handle = handle::<A, F> as *const c_void;
+            match prepare(closure, &raw mut *cif, handle, &raw const *function, code) {
+                0 => Ok(Callback { code, closure, free, _function: function, _cif: cif, _types: types }),
+                status => Err(format!("ffi_prep_closure_loc gave status {status} for {signature}").into()),
+            }
+        }
+    }
+
     fn cif(&self, signature: &Signature) -> Result<(Types, Box<Cif>), Failure> {
         let mut types = Types::default();
         let result = types.of(signature.result(), &self.library)?;
@@ -139,6 +182,30 @@ impl Libffi {
             0 => Ok((types, cif)),
             status => Err(format!("ffi_prep_cif gave status {status} for {signature}").into()),
         }
+    }
+}
+
+/// A closure of libffi's.
+pub(crate) struct Callback {
+    code: *mut c_void,
+    closure: *mut c_void,
+    free: FreeClosure,
+    /// Kept for their addresses.
+    _function: Box<dyn std::any::Any>,
+    _cif: Box<Cif>,
+    _types: Types,
+}
+
+impl Callback {
+    pub(crate) fn address(&self) -> *const c_void {
+        self.code
+    }
+}
+
+impl Drop for Callback {
+    fn drop(&mut self) {
+        // SAFETY: it was allocated by libffi, and nobody calls it any more.
+        unsafe { (self.free)(self.closure) };
     }
 }
 

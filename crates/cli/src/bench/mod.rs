@@ -1,5 +1,6 @@
 //! `jitcall bench`: what a call costs, beside a direct call and beside libffi.
 
+mod callbacks;
 mod callees;
 mod cases;
 mod engines;
@@ -56,6 +57,10 @@ enum CaseName {
     Big24,
     /// A struct of an int and a float, in and out
     Intfloat,
+    /// A loop in C that calls back with two integers
+    Callback,
+    /// `qsort` of 1,000 integers; nanoseconds per sort
+    Qsort,
 }
 
 impl CaseName {
@@ -69,6 +74,8 @@ impl CaseName {
             CaseName::Point => engines::prepare::<StructPoint>,
             CaseName::Big24 => engines::prepare::<StructBig24>,
             CaseName::Intfloat => engines::prepare::<StructIntFloat>,
+            CaseName::Callback => callbacks::prepare_loop,
+            CaseName::Qsort => callbacks::prepare_sort,
         };
         prepare(way, libffi)
     }
@@ -83,6 +90,8 @@ impl CaseName {
             CaseName::Point => StructPoint::NAME,
             CaseName::Big24 => StructBig24::NAME,
             CaseName::Intfloat => StructIntFloat::NAME,
+            CaseName::Callback => callbacks::LOOP,
+            CaseName::Qsort => callbacks::SORT,
         }
     }
 }
