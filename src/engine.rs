@@ -6,6 +6,7 @@ use std::{env, fmt};
 
 use crate::abi::{Convention, Plan, Width};
 use crate::code::CodeStore;
+use crate::code::unwind::FrameKind;
 use crate::emit;
 use crate::error::{Error, Result};
 use crate::interface::{CallInterface, Entry};
@@ -93,7 +94,8 @@ impl Engine {
         check_vectors(&plan)?;
         let entry = match &self.inner.store {
             Some(store) => {
-                let stub = store.stub(plan.shape(), |code| emit::call_stub_into(&plan, code))?;
+                let frame = FrameKind::of(&plan);
+                let stub = store.stub(plan.shape(), frame, |code| emit::call_stub_into(&plan, code))?;
                 // SAFETY: the entry is that of a call stub, which `call_stub_into` emitted for this shape.
                 Entry::Stub(unsafe { stub.function() })
             }

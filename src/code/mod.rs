@@ -3,6 +3,7 @@
 pub(crate) mod arena;
 pub(crate) mod fork;
 pub(crate) mod icache;
+pub(crate) mod unwind;
 
 use std::ptr::NonNull;
 
@@ -12,6 +13,7 @@ use crate::engine::Statistics;
 use crate::error::Result;
 use arena::Arena;
 use fork::Guarded;
+use unwind::FrameKind;
 
 /// An engine's machine code and the cache that finds it.
 ///
@@ -30,10 +32,10 @@ struct Writer {
 }
 
 impl Writer {
-    fn write(&mut self, emit: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<NonNull<u8>> {
+    fn write(&mut self, frame: FrameKind, emit: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<NonNull<u8>> {
         self.buffer.clear();
         emit(&mut self.buffer)?;
-        self.arena.add(&self.buffer)
+        self.arena.add(&self.buffer, frame)
     }
 }
 
@@ -49,17 +51,24 @@ impl CodeStore {
             let _guard = fork::lock();
             arena.probe()?;
         }
-        Ok(CodeStore { cache: Cache::new(), writer: Guarded::new(Writer { arena, buffer: Vec::new() }) })
+        let writer = Writer { arena, buffer: Vec::new() };
+        Ok(CodeStore { cache: Cache::new(), writer: Guarded::new(writer) })
     }
 
     /// The stub of a shape. Where there is none yet, `emit` writes its position-independent code to the end of the
-    /// empty vector that it gets, while it holds the writer's lock: it must not come back here.
+    /// empty vector that it gets, while it holds the writer's lock: it must not come back here. The code's frame is of
+    /// the kind `frame`.
     ///
     /// # Errors
     /// Those of `emit`; [`Error::CodeLimit`](crate::Error::CodeLimit) and
     /// [`Error::CodeMemory`](crate::Error::CodeMemory).
-    pub(crate) fn stub(&self, shape: &Shape, emit: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<&Stub> {
-        let stub = self.cache.find_or_add(shape, |guard| self.writer.get(guard).write(emit))?;
+    pub(crate) fn stub(
+        &self,
+        shape: &Shape,
+        frame: FrameKind,
+        emit: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    ) -> Result<&Stub> {
+        let stub = self.cache.find_or_add(shape, |guard| self.writer.get(guard).write(frame, emit))?;
         icache::synchronize();
         Ok(stub)
     }
@@ -111,7 +120,7 @@ mod tests {
     }
 
     fn stub<'a>(store: &'a CodeStore, plan: &Plan) -> &'a Stub {
-        store.stub(plan.shape(), |code| emit::call_stub_into(plan, code)).unwrap()
+        store.stub(plan.shape(), FrameKind::of(plan), |code| emit::call_stub_into(plan, code)).unwrap()
     }
 
     /// Whether a stub has the code that is emitted for its plan.
@@ -131,7 +140,7 @@ mod tests {
         assert_eq!((empty.hits, empty.misses, empty.stubs, empty.code_bytes), (0, 0, 0, 16));
         let entries: Vec<_> = plans.iter().map(|plan| stub(&store, plan).entry()).collect();
         for (plan, entry) in plans.iter().zip(entries) {
-            let found = store.stub(plan.shape(), |_| unreachable!("it is there")).unwrap();
+            let found = store.stub(plan.shape(), FrameKind::of(plan), |_| unreachable!("it is there")).unwrap();
             assert_eq!(found.entry(), entry);
             assert!(is_right(found, plan));
         }
@@ -158,7 +167,7 @@ mod tests {
     fn failures_and_panics_of_the_emitter_leave_nothing_behind() {
         let store = CodeStore::new(LIMIT).unwrap();
         let plan = &plans(1)[0];
-        let failed = store.stub(plan.shape(), |code| {
+        let failed = store.stub(plan.shape(), FrameKind::of(plan), |code| {
             code.extend([1, 2, 3]);
             Err(Error::unsupported("this once"))
         });
@@ -168,7 +177,7 @@ mod tests {
                 code.extend([1, 2, 3]);
                 panic::resume_unwind(Box::new("this once"))
             };
-            store.stub(plan.shape(), emit).map(drop)
+            store.stub(plan.shape(), FrameKind::of(plan), emit).map(drop)
         }));
         assert!(panicked.is_err());
         assert!(is_right(stub(&store, plan), plan));
@@ -181,7 +190,7 @@ mod tests {
         let store = CodeStore::new(64 << 10).unwrap();
         let plans = plans(3000);
         let refused = plans.iter().find_map(|plan| {
-            let result = store.stub(plan.shape(), |code| emit::call_stub_into(plan, code));
+            let result = store.stub(plan.shape(), FrameKind::of(plan), |code| emit::call_stub_into(plan, code));
             result.err()
         });
         assert!(matches!(refused, Some(Error::CodeLimit { .. })));
