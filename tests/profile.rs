@@ -12,6 +12,7 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use compile::Folder;
 use jitcall::abi::{Convention, Plan};
@@ -92,6 +93,7 @@ fn child() {
         Ok("make") => make_stubs(),
         Ok("fork") => fork_and_make_stubs(),
         Ok("crash") => call_what_aborts(),
+        Ok("copy") => copy_for_a_while(),
         Ok(role) => panic!("unknown role {role}"),
         Err(_) => {}
     }
@@ -149,6 +151,20 @@ fn call_what_aborts() {
     // SAFETY: the target takes nothing, and does not return.
     unsafe { function.interface().call(function.target(), slots.as_ptr(), (&raw mut result).cast()) };
     black_box(result);
+}
+
+/// Takes 32000 bytes, which the stub copies.
+const COPYING: &str = "void (struct { long words[4000]; })";
+
+fn copy_for_a_while() {
+    let engine = engine().expect("the parent has one");
+    let function = make(&engine, COPYING);
+    let slots = vec![Slot::from(0u64); function.interface().slots()];
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(500) {
+        // SAFETY: the target takes nothing and returns nothing.
+        unsafe { function.interface().call(function.target(), slots.as_ptr(), std::ptr::null_mut()) };
+    }
 }
 
 fn perf_map_path(process: u32) -> PathBuf {
@@ -365,4 +381,36 @@ fn gdb_names_stubs_and_unwinds_them() {
     let stub = format!("in {} ()", name(DECLARATIONS[2]));
     let callers = [place("call_what_aborts::stop ()"), place(&stub), place("profile::call_what_aborts ()")];
     assert!(callers.is_sorted(), "{text}");
+}
+
+/// Processes cannot be recorded everywhere, nor emulated ones anywhere.
+#[test]
+fn perf_finds_stubs_by_their_jitdump() {
+    let (command, emulated) = this_program();
+    if !has_jit() || emulated {
+        println!("left out: perf would record the emulator");
+        return;
+    }
+    let folder = Folder::new();
+    let perf = |arguments: &str| {
+        let mut perf = Command::new("perf");
+        // perf keeps files in a folder of its own, which is in HOME.
+        perf.args(arguments.split(' ')).current_dir(folder.path()).env("HOME", folder.path());
+        perf.env(ROLE, "copy").env(PROFILE_VARIABLE, "jitdump").env_remove("JITDUMPDIR");
+        perf
+    };
+    let mut record = perf("record -q -k mono -e cpu-clock:u -o recorded --");
+    let recorded = record.arg(command.get_program()).args(["--exact", "child"]).output();
+    match recorded {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => return println!("left out: {}", String::from_utf8_lossy(&output.stderr)),
+        Err(error) => return println!("left out: perf: {error}"),
+    }
+    let injected = perf("inject --jit -i recorded -o injected").output().unwrap();
+    assert!(injected.status.success(), "{}", String::from_utf8_lossy(&injected.stderr));
+    let report = perf("report -q --stdio --sort symbol -i injected").output().unwrap();
+    let report = String::from_utf8_lossy(&report.stdout);
+    let line = report.lines().find(|line| line.contains(&name(COPYING))).unwrap_or_else(|| panic!("{report}"));
+    let share: f64 = line.trim().split('%').next().unwrap().parse().unwrap();
+    assert!(share > 20.0, "{report}");
 }
