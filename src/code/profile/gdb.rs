@@ -191,34 +191,33 @@ mod tests {
 
     /// How many of the images have a name.
     fn with_name(name: &str) -> usize {
-        let has = |image: &&[u8]| image.windows(name.len()).any(|window| window == name.as_bytes());
-        listed().iter().filter(|image| has(image)).count()
+        let has = |image: &&&[u8]| String::from_utf8_lossy(image).contains(name);
+        listed().iter().filter(has).count()
     }
 
     #[test]
     fn list_has_all_code_at_any_time() {
         let code = [0xc3; 64];
-        let mut guard = fork::lock();
+        let guard = fork::lock();
         // SAFETY: the descriptor is only read.
         assert_eq!(unsafe { (&raw const __jit_debug_descriptor.version).read() }, 1);
         let before = listed().len();
         let mut entries = [Entries::default(), Entries::default()];
-        for number in 0..200 {
+        for number in 0..140 {
             let name = format!("a stub by the number of {number};");
             let entry = NonNull::from(&code[0]);
             let frame = if number % 2 == 0 { FrameKind::Framed } else { FrameKind::Frameless };
             entries[number % 2].add(&Code { name: &name, entry, bytes: &code, frame });
-            for known in 0..=number {
+            for known in [0, number / 2, number] {
                 assert_eq!(with_name(&format!("number of {known};")), 1, "{known} of {number}");
             }
         }
-        assert_eq!(listed().len(), before + 2 * 100usize.div_ceil(BATCH));
+        assert_eq!(listed().len(), before + 2 * 70usize.div_ceil(BATCH));
         let [first, second] = entries;
         drop(first);
         assert_eq!((with_name("number of 0;"), with_name("number of 1;")), (0, 1));
         drop(second);
         assert_eq!(listed().len(), before);
-        // The lock was held all the while.
-        let _: &mut fork::CodeGuard = &mut guard;
+        drop(guard);
     }
 }
