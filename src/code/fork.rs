@@ -62,7 +62,7 @@ pub(crate) fn lock() -> CodeGuard {
     CodeGuard { _lock: lock }
 }
 
-/// Waits for the right to write machine code, unless this thread has it already: it may be in a signal handler.
+/// Waits for the right to write machine code, unless this thread has it already.
 pub(crate) fn lock_unless_held() -> Option<CodeGuard> {
     (!HOLDING.get()).then(lock)
 }

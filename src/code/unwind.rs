@@ -24,6 +24,7 @@ use gimli::write::{
 };
 use gimli::{Encoding, Format, LittleEndian, Register};
 
+use super::fork;
 use crate::abi::Plan;
 use crate::error::{Error, Result};
 
@@ -58,6 +59,9 @@ unsafe extern "C" {
 }
 
 /// Code that the process's unwinder knows, until this is dropped.
+///
+/// The unwinder takes a lock of its own to change its list, and no child may inherit that locked: so the writers' lock is
+/// held meanwhile, which `fork` waits for.
 #[derive(Debug)]
 pub(crate) struct Registration {
     /// The section, in words for its alignment. It ends in an entry of length zero.
@@ -86,6 +90,7 @@ impl Registration {
             u64::from_ne_bytes(word)
         });
         let section: Box<[u64]> = words.chain([0]).collect();
+        let _no_fork = fork::lock_unless_held();
         // SAFETY: the section is well formed, ends as it should, and stays where it is until it is deregistered.
         unsafe { __register_frame(section.as_ptr().cast()) };
         Ok(Registration { section })
@@ -94,6 +99,7 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
+        let _no_fork = fork::lock_unless_held();
         // SAFETY: this process, or the one that it was forked from, has registered the section.
         unsafe { __deregister_frame(self.section.as_ptr().cast()) };
     }
