@@ -7,6 +7,8 @@ use std::{env, fmt};
 use crate::abi::{Convention, Plan, Width};
 use crate::closure::CallbackInterface;
 use crate::code::CodeStore;
+use crate::code::profile::StubName;
+use crate::code::unwind::FrameKind;
 use crate::emit;
 use crate::error::{Error, Result};
 use crate::interface::{CallInterface, Entry};
@@ -14,6 +16,10 @@ use crate::types::signature::Signature;
 
 /// The variable that chooses the tier of engines that are not told one: `jit` or `asm`.
 pub const TIER_VARIABLE: &str = "JITCALL_TIER";
+
+/// The variable that says which tools are told of machine code: some of `perf-map`, `jitdump` and `gdb`, with commas
+/// between them. An engine reads it when it is made.
+pub const PROFILE_VARIABLE: &str = "JITCALL_PROFILE";
 
 /// The limit on memory for machine code where none is set: 64 MiB.
 pub const DEFAULT_CODE_LIMIT: usize = 64 << 20;
@@ -94,7 +100,8 @@ impl Engine {
         check_vectors(&plan)?;
         let entry = match &self.inner.store {
             Some(store) => {
-                let stub = store.stub(plan.shape(), |code| emit::call_stub_into(&plan, code))?;
+                let (frame, name) = (FrameKind::of(&plan), StubName(signature));
+                let stub = store.stub(plan.shape(), frame, &name, |code| emit::call_stub_into(&plan, code))?;
                 // SAFETY: the entry is that of a call stub, which `call_stub_into` emitted for this shape.
                 Entry::Stub(unsafe { stub.function() })
             }

@@ -2,6 +2,9 @@
 //!
 //! Memory comes in chunks. Each is a file without a name (`memfd_create`) that is mapped twice: to write and to run.
 //! Once a chunk is full, its writable view goes. The executable views stay as they are until the arena is dropped.
+//!
+//! Code with frames and code without does not share a chunk, so that one unwind table serves each: see
+//! [`unwind`](super::unwind).
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -15,6 +18,7 @@ use region::Protection;
 
 use super::fork::Generation;
 use super::icache;
+use super::unwind::{FrameKind, Registration};
 use crate::error::{Error, Result};
 
 /// What entries are aligned to, in bytes: what both architectures' optimisation guides ask of branch targets.
@@ -40,38 +44,35 @@ pub(crate) struct Arena {
     limit: usize,
     used: usize,
     mapped: usize,
-    /// Bytes in the next chunk.
-    next_chunk: usize,
-    /// The chunk that has room left.
-    open: Option<Chunk>,
+    /// One for each kind of code.
+    pools: [Pool; 2],
     /// The views that code runs in, of all chunks.
-    executable: Vec<Mmap>,
+    executable: Vec<ExecutableView>,
 }
 
 impl Arena {
     /// An arena that will map at most `limit` bytes to run code in. It maps nothing yet.
     pub(crate) fn new(limit: usize) -> Arena {
-        let next_chunk = region::page::size();
-        Arena { limit, used: 0, mapped: 0, next_chunk, open: None, executable: Vec::new() }
+        Arena { limit, used: 0, mapped: 0, pools: [Pool::new(), Pool::new()], executable: Vec::new() }
     }
 
     /// Copies position-independent code in, and gives the address that it runs at. There it stays until the arena is
-    /// dropped.
+    /// dropped. Unwinders take its frames for what `kind` says.
     ///
     /// # Errors
     /// [`Error::CodeLimit`] at the arena's limit, [`Error::CodeMemory`] where the system refuses memory.
-    pub(crate) fn add(&mut self, code: &[u8]) -> Result<NonNull<u8>> {
+    pub(crate) fn add(&mut self, code: &[u8], kind: FrameKind) -> Result<NonNull<u8>> {
         let size = entry_size(code);
         self.leave_to_other_processes();
         if size > largest_chunk() / 4 {
-            return Ok(self.map(size, size)?.write(code, &mut self.used));
+            return Ok(self.map(size, size, kind)?.write(code, &mut self.used));
         }
-        let chunk = match &mut self.open {
+        let pool = kind as usize;
+        let chunk = match &mut self.pools[pool].open {
             Some(chunk) if chunk.room() >= size => chunk,
             _ => {
-                let chunk = self.map(size, self.next_chunk)?;
-                self.next_chunk = (2 * self.next_chunk).min(largest_chunk());
-                self.open.insert(chunk)
+                let chunk = self.map(size, self.pools[pool].next_chunk, kind)?;
+                self.pools[pool].put(chunk)
             }
         };
         Ok(chunk.write(code, &mut self.used))
@@ -83,7 +84,7 @@ impl Arena {
     /// As for [`Arena::add`].
     pub(crate) fn probe(&mut self) -> Result<()> {
         const ANSWER: u16 = 0x6a63;
-        let entry = self.add(&probe_code(ANSWER))?;
+        let entry = self.add(&probe_code(ANSWER), FrameKind::Frameless)?;
         // SAFETY: the code is that of a function of this type.
         let function: extern "C" fn() -> u32 = unsafe { std::mem::transmute(entry.as_ptr()) };
         let answer = function();
@@ -114,39 +115,72 @@ impl Arena {
     /// # Errors
     /// [`Error::CodeMemory`] with the first mapping that is other than it should be.
     pub(crate) fn audit(&self) -> Result<()> {
-        for view in &self.executable {
-            check_protection(view.as_ptr(), view.len(), Protection::READ_EXECUTE)?;
+        for ExecutableView { map, .. } in &self.executable {
+            check_protection(map.as_ptr(), map.len(), Protection::READ_EXECUTE)?;
         }
-        match &self.open {
-            Some(chunk) if chunk.view.mapped_in.is_of_this_process() => {
-                check_protection(chunk.view.map.as_ptr(), chunk.view.map.len(), Protection::READ_WRITE)
+        for Chunk { view, .. } in self.pools.iter().flat_map(|pool| &pool.open) {
+            if view.mapped_in.is_of_this_process() {
+                check_protection(view.map.as_ptr(), view.map.len(), Protection::READ_WRITE)?;
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// After a fork, shares no chunk that is still written to with the other process.
     fn leave_to_other_processes(&mut self) {
-        if self.open.as_ref().is_some_and(|chunk| chunk.view.mapped_in != Generation::now()) {
-            self.open = None;
-            self.next_chunk = region::page::size();
+        for pool in &mut self.pools {
+            if pool.open.as_ref().is_some_and(|chunk| chunk.view.mapped_in != Generation::now()) {
+                *pool = Pool::new();
+            }
         }
     }
 
     /// Maps a chunk with room for `size` bytes, and for `preferred` bytes where the limit allows.
-    fn map(&mut self, size: usize, preferred: usize) -> Result<Chunk> {
+    fn map(&mut self, size: usize, preferred: usize, kind: FrameKind) -> Result<Chunk> {
         let page = region::page::size();
         let room = (self.limit - self.mapped) / page * page;
         let length = size.max(preferred).next_multiple_of(page).min(room);
         if length < size {
             return Err(Error::CodeLimit { limit: self.limit, used: self.mapped, needed: size });
         }
-        let (view, executable) = map_twice(length)?;
-        let start = NonNull::new(executable.as_ptr().cast_mut()).expect("no mapping starts at address 0");
+        let (view, map) = map_twice(length)?;
+        let start = NonNull::new(map.as_ptr().cast_mut()).expect("no mapping starts at address 0");
+        // SAFETY: code of that kind alone is going to be in the chunk, whose view outlives the registration.
+        let registration = unsafe { Registration::new(start, length, kind) }?;
         self.mapped += length;
-        self.executable.push(executable);
+        self.executable.push(ExecutableView { registration, map });
         Ok(Chunk { view, start, filled: 0 })
     }
+}
+
+/// Where code of one kind goes next.
+#[derive(Debug)]
+struct Pool {
+    /// Bytes in the next chunk.
+    next_chunk: usize,
+    /// The chunk that has room left.
+    open: Option<Chunk>,
+}
+
+impl Pool {
+    fn new() -> Pool {
+        Pool { next_chunk: region::page::size(), open: None }
+    }
+
+    /// Puts a chunk in place of the open one; the next will be twice as large.
+    fn put(&mut self, chunk: Chunk) -> &mut Chunk {
+        self.next_chunk = (2 * self.next_chunk).min(largest_chunk());
+        self.open.insert(chunk)
+    }
+}
+
+/// What code runs in.
+#[derive(Debug)]
+struct ExecutableView {
+    /// How to unwind what runs there; it stands before the mapping, and so it is dropped before.
+    #[expect(dead_code, reason = "kept for what its drop does")]
+    registration: Registration,
+    map: Mmap,
 }
 
 /// A chunk that has a writable view.
@@ -283,10 +317,12 @@ mod tests {
     use std::io::{Read, Write};
 
     use super::*;
-    use crate::code::fork;
     use crate::code::fork::testing::{Child, code_mappings, system_leaves_out_mappings, system_wipes_mappings};
+    use crate::code::{fork, unwind};
 
     const LIMIT: usize = 1 << 20;
+
+    use FrameKind::{Framed, Frameless};
 
     /// Code of `length` bytes that tells which it is.
     fn code(length: usize, seed: usize) -> Vec<u8> {
@@ -301,7 +337,7 @@ mod tests {
     }
 
     fn writable_view(arena: &Arena) -> usize {
-        arena.open.as_ref().unwrap().view.map.as_ptr().addr()
+        arena.pools[Frameless as usize].open.as_ref().unwrap().view.map.as_ptr().addr()
     }
 
     #[test]
@@ -312,7 +348,7 @@ mod tests {
         let lengths = [1, 15, 16, 17, 31, 100, 1000, 3, 20_000, 64, 4096, 70_000, 5, 0];
         for (index, length) in lengths.into_iter().cycle().take(70).enumerate() {
             let code = code(length, index);
-            entries.push((arena.add(&code).unwrap(), code));
+            entries.push((arena.add(&code, Frameless).unwrap(), code));
         }
         let mut used = 0;
         for (entry, code) in &entries {
@@ -335,12 +371,12 @@ mod tests {
         let mut writable_before = None;
         for chunks in 1..=7 {
             while arena.executable.len() < chunks {
-                arena.add(&code(256, chunks)).unwrap();
+                arena.add(&code(256, chunks), Frameless).unwrap();
             }
             let writable = writable_view(&arena);
             assert_eq!(region::query(writable as *const u8).unwrap().protection(), Protection::READ_WRITE);
             for view in &arena.executable {
-                assert_eq!(region::query(view.as_ptr()).unwrap().protection(), Protection::READ_EXECUTE);
+                assert_eq!(region::query(view.map.as_ptr()).unwrap().protection(), Protection::READ_EXECUTE);
             }
             arena.audit().unwrap();
             // While the lock is held, nobody else maps code memory; what is mapped may go.
@@ -352,7 +388,7 @@ mod tests {
             }
             writable_before = Some(writable);
         }
-        let executable: Vec<usize> = arena.executable.iter().map(|view| view.as_ptr().addr()).collect();
+        let executable: Vec<usize> = arena.executable.iter().map(|view| view.map.as_ptr().addr()).collect();
         let mapped = code_mappings("r-xs");
         assert!(executable.iter().all(|view| mapped.contains(view)));
         drop(arena);
@@ -363,11 +399,45 @@ mod tests {
     }
 
     #[test]
+    fn unwinder_knows_every_chunk_by_its_kind() {
+        let guard = fork::lock();
+        let mut arena = Arena::new(LIMIT);
+        let mut entries = Vec::new();
+        for (index, length) in [48, 48, 48, 5000, 40_000, 40_000, 100].into_iter().enumerate() {
+            let kind = if index % 2 == 0 { Frameless } else { Framed };
+            entries.push((arena.add(&code(length, index), kind).unwrap(), length, kind));
+        }
+        for &(entry, length, kind) in &entries {
+            let known = unwind::testing::registered(entry).expect("it is registered");
+            let view =
+                arena.executable.iter().find(|view| view.map.as_ptr_range().contains(&(entry.as_ptr().cast_const())));
+            assert_eq!(known, (view.unwrap().map.as_ptr().addr() as u64, view.unwrap().map.len() as u64));
+            assert_eq!(
+                unwind::testing::registered(entry.map_addr(|address| address.saturating_add(length - 1))),
+                Some(known)
+            );
+            let shares = |(other, _, of): &(NonNull<u8>, usize, FrameKind)| {
+                *of != kind && unwind::testing::registered(*other) == Some(known)
+            };
+            assert!(!entries.iter().any(shares), "no chunk has code of both kinds");
+        }
+        let child = Child::fork(|| {
+            assert!(entries.iter().all(|(entry, ..)| unwind::testing::registered(*entry).is_some()));
+            let new = arena.add(&code(48, 9), Framed).unwrap();
+            assert!(unwind::testing::registered(new).is_some());
+            drop(arena);
+            assert!(entries.iter().all(|(entry, ..)| unwind::testing::registered(*entry).is_none()));
+        });
+        child.join();
+        drop(guard);
+    }
+
+    #[test]
     fn audit_finds_a_view_of_other_protection() {
         let guard = fork::lock();
         let mut arena = Arena::new(LIMIT);
-        arena.add(&[1]).unwrap();
-        let (start, length) = (arena.executable[0].as_ptr(), arena.executable[0].len());
+        arena.add(&[1], Frameless).unwrap();
+        let (start, length) = (arena.executable[0].map.as_ptr(), arena.executable[0].map.len());
         // SAFETY: the only code in there is not run.
         unsafe { region::protect(start, length, Protection::READ) }.unwrap();
         assert!(matches!(arena.audit(), Err(Error::CodeMemory { step: "audit", .. })));
@@ -383,14 +453,14 @@ mod tests {
         let mut mapped = 0;
         for _ in 0..8 {
             while arena.mapped() == mapped {
-                arena.add(&code(64, 0)).unwrap();
+                arena.add(&code(64, 0), Frameless).unwrap();
             }
             assert_eq!(arena.mapped() - mapped, expected);
             mapped = arena.mapped();
             expected = (2 * expected).min(largest_chunk());
         }
         let (view, large) = (writable_view(&arena), largest_chunk() / 4 + 1);
-        arena.add(&code(large, 1)).unwrap();
+        arena.add(&code(large, 1), Frameless).unwrap();
         assert_eq!(arena.mapped() - mapped, large.next_multiple_of(page));
         assert_eq!(writable_view(&arena), view, "small code still goes to the chunk that was open");
         drop(guard);
@@ -403,7 +473,7 @@ mod tests {
         for limit in [0, 1, page - 1, page, page + 1, 3 * page, 6 * page - 1, 40 * page] {
             let mut arena = Arena::new(limit);
             let error = loop {
-                if let Err(error) = arena.add(&code(48, 0)) {
+                if let Err(error) = arena.add(&code(48, 0), Frameless) {
                     break error;
                 }
             };
@@ -414,9 +484,9 @@ mod tests {
             assert_eq!((at, used, needed), (limit, room, 48));
         }
         let mut arena = Arena::new(2 * page);
-        arena.add(&code(16, 0)).unwrap();
-        assert!(matches!(arena.add(&code(page + largest_chunk() / 4 + 1, 0)), Err(Error::CodeLimit { .. })));
-        arena.add(&code(16, 0)).expect("what fits still gets in");
+        arena.add(&code(16, 0), Frameless).unwrap();
+        assert!(matches!(arena.add(&code(page + largest_chunk() / 4 + 1, 0), Frameless), Err(Error::CodeLimit { .. })));
+        arena.add(&code(16, 0), Frameless).expect("what fits still gets in");
         drop(guard);
     }
 
@@ -469,8 +539,8 @@ mod tests {
         const OLD: usize = 160;
         let guard = fork::lock();
         let mut arena = Arena::new(LIMIT);
-        let old = arena.add(&code(OLD, 0)).unwrap();
-        let open = arena.executable[0].len();
+        let old = arena.add(&code(OLD, 0), Frameless).unwrap();
+        let open = arena.executable[0].map.len();
         let untouched = |arena: &Arena| {
             assert_eq!(bytes(old, OLD), code(OLD, 0));
             assert!(bytes(old, open)[OLD..].iter().all(|byte| *byte == icache::TRAP));
@@ -478,8 +548,8 @@ mod tests {
         };
         let (mut parent_end, mut child_end) = std::os::unix::net::UnixStream::pair().unwrap();
         let child = Child::fork(|| {
-            let new = arena.add(&code(300, 1)).unwrap();
-            arena.add(&code(300, 2)).unwrap();
+            let new = arena.add(&code(300, 1), Frameless).unwrap();
+            arena.add(&code(300, 2), Frameless).unwrap();
             assert_eq!(arena.executable.len(), 2);
             child_end.write_all(b"c").unwrap();
             child_end.read_exact(&mut [0]).unwrap();
@@ -488,8 +558,8 @@ mod tests {
         });
         parent_end.read_exact(&mut [0]).unwrap();
         assert_eq!(arena.executable.len(), 1, "a fork alone maps nothing");
-        let new = arena.add(&code(300, 3)).unwrap();
-        arena.add(&code(300, 4)).unwrap();
+        let new = arena.add(&code(300, 3), Frameless).unwrap();
+        arena.add(&code(300, 4), Frameless).unwrap();
         assert_eq!(arena.executable.len(), 2);
         parent_end.write_all(b"p").unwrap();
         child.join();
@@ -503,13 +573,13 @@ mod tests {
         let honoured = system_leaves_out_mappings();
         let guard = fork::lock();
         let mut arena = Arena::new(LIMIT);
-        let old = arena.add(&code(64, 0)).unwrap();
+        let old = arena.add(&code(64, 0), Frameless).unwrap();
         let view = writable_view(&arena);
         let child = Child::fork(|| {
             if honoured {
                 assert_eq!(code_mappings("rw-s"), [0; 0]);
             }
-            let new = arena.add(&code(64, 1)).unwrap();
+            let new = arena.add(&code(64, 1), Frameless).unwrap();
             if !honoured {
                 eprintln!("MADV_DONTFORK has no effect here: checked instead that the child writes to its own chunk");
                 assert_ne!(writable_view(&arena), view);
@@ -531,7 +601,7 @@ mod tests {
         }
         let guard = fork::lock();
         let mut arena = Arena::new(LIMIT);
-        arena.add(&[1]).unwrap();
+        arena.add(&[1], Frameless).unwrap();
         let (view, length) = (writable_view(&arena), arena.mapped());
         let child = Child::fork(move || {
             let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -542,7 +612,7 @@ mod tests {
                 eprintln!("not checked: the place of the inherited view is not given to others here");
                 return;
             }
-            arena.add(&[2]).unwrap();
+            arena.add(&[2], Frameless).unwrap();
             drop(arena);
             assert_eq!(region::query(view as *const u8).unwrap().protection(), Protection::READ_WRITE);
         });
@@ -560,19 +630,19 @@ mod tests {
         let child = Child::fork(|| {
             let mut arena = Arena::new(LIMIT);
             let guard = fork::lock();
-            let old = arena.add(&code(64, 0)).unwrap();
+            let old = arena.add(&code(64, 0), Frameless).unwrap();
             drop(guard);
             // SAFETY: this process has one thread.
             let grandchild = unsafe {
                 Child::clone(|| {
-                    let new = arena.add(&code(64, 1)).unwrap();
+                    let new = arena.add(&code(64, 1), Frameless).unwrap();
                     assert_eq!(bytes(new, 64), code(64, 1));
                     assert_eq!(arena.executable.len(), 2);
                 })
             };
             grandchild.join();
             assert!(bytes(old, region::page::size())[64..].iter().all(|byte| *byte == icache::TRAP));
-            arena.add(&code(64, 2)).unwrap();
+            arena.add(&code(64, 2), Frameless).unwrap();
             assert_eq!(arena.executable.len(), 1);
         });
         child.join();

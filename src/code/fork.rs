@@ -62,6 +62,11 @@ pub(crate) fn lock() -> CodeGuard {
     CodeGuard { _lock: lock }
 }
 
+/// Waits for the right to write machine code, unless this thread has it already.
+pub(crate) fn lock_unless_held() -> Option<CodeGuard> {
+    (!HOLDING.get()).then(lock)
+}
+
 /// Data that only the holder of the writer's lock may touch.
 pub(crate) struct Guarded<T>(UnsafeCell<T>);
 

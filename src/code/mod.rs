@@ -4,7 +4,10 @@ pub(crate) mod arena;
 pub(crate) mod entries;
 pub(crate) mod fork;
 pub(crate) mod icache;
+pub(crate) mod profile;
+pub(crate) mod unwind;
 
+use std::fmt::Display;
 use std::ptr::NonNull;
 
 use crate::abi::Shape;
@@ -13,6 +16,8 @@ use crate::engine::Statistics;
 use crate::error::Result;
 use arena::Arena;
 use fork::Guarded;
+use profile::{Code, Profile};
+use unwind::FrameKind;
 
 /// An engine's machine code and the cache that finds it.
 ///
@@ -28,13 +33,24 @@ struct Writer {
     arena: Arena,
     /// Holds one stub's code while that is emitted, and keeps its memory for the next.
     buffer: Vec<u8>,
+    /// Tells tools of the code, where that was asked for.
+    profile: Option<Box<Profile>>,
 }
 
 impl Writer {
-    fn write(&mut self, emit: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<NonNull<u8>> {
+    fn write(
+        &mut self,
+        frame: FrameKind,
+        name: &dyn Display,
+        emit: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    ) -> Result<NonNull<u8>> {
         self.buffer.clear();
         emit(&mut self.buffer)?;
-        self.arena.add(&self.buffer)
+        let entry = self.arena.add(&self.buffer, frame)?;
+        if let Some(profile) = &mut self.profile {
+            profile.add(Code { name: &name.to_string(), entry, bytes: &self.buffer, frame });
+        }
+        Ok(entry)
     }
 }
 
@@ -50,17 +66,25 @@ impl CodeStore {
             let _guard = fork::lock();
             arena.probe()?;
         }
-        Ok(CodeStore { cache: Cache::new(), writer: Guarded::new(Writer { arena, buffer: Vec::new() }) })
+        let writer = Writer { arena, buffer: Vec::new(), profile: Profile::from_env() };
+        Ok(CodeStore { cache: Cache::new(), writer: Guarded::new(writer) })
     }
 
     /// The stub of a shape. Where there is none yet, `emit` writes its position-independent code to the end of the
-    /// empty vector that it gets, while it holds the writer's lock: it must not come back here.
+    /// empty vector that it gets, while it holds the writer's lock: it must not come back here. The code's frame is of
+    /// the kind `frame`; where tools are told of it, it is called `name`.
     ///
     /// # Errors
     /// Those of `emit`; [`Error::CodeLimit`](crate::Error::CodeLimit) and
     /// [`Error::CodeMemory`](crate::Error::CodeMemory).
-    pub(crate) fn stub(&self, shape: &Shape, emit: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<&Stub> {
-        let stub = self.cache.find_or_add(shape, |guard| self.writer.get(guard).write(emit))?;
+    pub(crate) fn stub(
+        &self,
+        shape: &Shape,
+        frame: FrameKind,
+        name: &dyn Display,
+        emit: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    ) -> Result<&Stub> {
+        let stub = self.cache.find_or_add(shape, |guard| self.writer.get(guard).write(frame, name, emit))?;
         icache::synchronize();
         Ok(stub)
     }
@@ -82,6 +106,16 @@ impl CodeStore {
     /// [`Error::CodeMemory`](crate::Error::CodeMemory) with the first mapping that is other than it should be.
     pub(crate) fn audit(&self) -> Result<()> {
         self.writer.get(&mut fork::lock()).arena.audit()
+    }
+}
+
+impl Drop for CodeStore {
+    fn drop(&mut self) {
+        // Debuggers forget the code before it is unmapped.
+        if let Some(profile) = self.writer.get_mut().profile.take() {
+            let _guard = fork::lock();
+            drop(profile);
+        }
     }
 }
 
@@ -113,7 +147,7 @@ mod tests {
     }
 
     fn stub<'a>(store: &'a CodeStore, plan: &Plan) -> &'a Stub {
-        store.stub(plan.shape(), |code| emit::call_stub_into(plan, code)).unwrap()
+        store.stub(plan.shape(), FrameKind::of(plan), &"a stub", |code| emit::call_stub_into(plan, code)).unwrap()
     }
 
     /// Whether a stub has the code that is emitted for its plan.
@@ -133,7 +167,8 @@ mod tests {
         assert_eq!((empty.hits, empty.misses, empty.stubs, empty.code_bytes), (0, 0, 0, 16));
         let entries: Vec<_> = plans.iter().map(|plan| stub(&store, plan).entry()).collect();
         for (plan, entry) in plans.iter().zip(entries) {
-            let found = store.stub(plan.shape(), |_| unreachable!("it is there")).unwrap();
+            let found =
+                store.stub(plan.shape(), FrameKind::of(plan), &"a stub", |_| unreachable!("it is there")).unwrap();
             assert_eq!(found.entry(), entry);
             assert!(is_right(found, plan));
         }
@@ -160,7 +195,7 @@ mod tests {
     fn failures_and_panics_of_the_emitter_leave_nothing_behind() {
         let store = CodeStore::new(LIMIT).unwrap();
         let plan = &plans(1)[0];
-        let failed = store.stub(plan.shape(), |code| {
+        let failed = store.stub(plan.shape(), FrameKind::of(plan), &"a stub", |code| {
             code.extend([1, 2, 3]);
             Err(Error::unsupported("this once"))
         });
@@ -170,7 +205,7 @@ mod tests {
                 code.extend([1, 2, 3]);
                 panic::resume_unwind(Box::new("this once"))
             };
-            store.stub(plan.shape(), emit).map(drop)
+            store.stub(plan.shape(), FrameKind::of(plan), &"a stub", emit).map(drop)
         }));
         assert!(panicked.is_err());
         assert!(is_right(stub(&store, plan), plan));
@@ -183,7 +218,8 @@ mod tests {
         let store = CodeStore::new(64 << 10).unwrap();
         let plans = plans(3000);
         let refused = plans.iter().find_map(|plan| {
-            let result = store.stub(plan.shape(), |code| emit::call_stub_into(plan, code));
+            let result =
+                store.stub(plan.shape(), FrameKind::of(plan), &"a stub", |code| emit::call_stub_into(plan, code));
             result.err()
         });
         assert!(matches!(refused, Some(Error::CodeLimit { .. })));

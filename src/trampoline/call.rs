@@ -248,6 +248,7 @@ mod tests {
 
     use super::*;
     use crate::abi::Convention;
+    use crate::code::fork;
     use crate::{Engine, Result, Signature, Tier, Type};
 
     /// Stands in every byte that nobody wrote.
@@ -588,6 +589,8 @@ mod tests {
 
     #[test]
     fn backtraces_go_on() {
+        // Up to version 12, libgcc unwinds with a lock held, which no other test's child may inherit.
+        let _no_forks = fork::lock();
         for parameters in [0, 20, 1000] {
             let text = calls_for_a_backtrace(parameters);
             let place = |name: &str| text.find(name).unwrap_or_else(|| panic!("{name} is not in\n{text}"));
@@ -675,6 +678,8 @@ mod tests {
 
     #[test]
     fn unwinding_restores_registers() {
+        // Up to version 12, libgcc unwinds with a lock held, which no other test's child may inherit.
+        let _no_forks = fork::lock();
         let mut found = [0; 2];
         let plan = Plan::new(&signature(Type::Void, [Type::pointer()]), Convention::HOST).unwrap();
         let arguments = Arguments::new(&plan).with(&raw mut found);
@@ -689,6 +694,8 @@ mod tests {
         extern "C-unwind" fn fail(reason: u64) -> u64 {
             panic_any(reason)
         }
+        // Up to version 12, libgcc unwinds with a lock held, which no other test's child may inherit.
+        let _no_forks = fork::lock();
         let (vector, _) = stored();
         for result in [Type::U64, Type::Void, vector, bytes(40)] {
             for parameters in [1, 20, 1000] {

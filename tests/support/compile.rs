@@ -1,4 +1,4 @@
-//! The C compiler that the engine is compared with.
+//! The C compiler that the engine is compared with, and the C++ compiler whose exceptions pass through it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,19 @@ pub(crate) enum Dialect {
     Clang,
 }
 
-/// A C compiler for the machine that the test was built for.
+/// A compiler for the machine that the test was built for.
 #[derive(Clone, Debug)]
 pub(crate) struct Compiler {
     command: Vec<String>,
+    /// How the names of its sources end.
+    extension: &'static str,
     pub(crate) dialect: Dialect,
 }
 
 impl Compiler {
     /// `JITCALL_CC`, a command line; without it gcc.
     pub(crate) fn from_env() -> Compiler {
-        let line = std::env::var("JITCALL_CC").unwrap_or_else(|_| default_command().to_owned());
+        let line = std::env::var("JITCALL_CC").unwrap_or_else(|_| default_command("gcc", "cc"));
         let mut command: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         assert!(!command.is_empty(), "JITCALL_CC is empty");
         let clang = command.iter().any(|word| word.contains("clang") || word.contains("zig"));
@@ -38,7 +40,14 @@ impl Compiler {
         if line.contains("zig") {
             command.push("-fno-sanitize=undefined".into());
         }
-        Compiler { command, dialect }
+        Compiler { command, extension: "c", dialect }
+    }
+
+    /// A C++ compiler: `JITCALL_CXX`, a command line; without it g++.
+    pub(crate) fn cxx_from_env() -> Compiler {
+        let line = std::env::var("JITCALL_CXX").unwrap_or_else(|_| default_command("g++", "c++"));
+        let words = line.split_whitespace().chain(["-std=gnu++17", "-O1", "-shared", "-fPIC"]);
+        Compiler { command: words.map(str::to_owned).collect(), extension: "cpp", dialect: Dialect::Gcc }
     }
 
     /// The command line up to the file names.
@@ -66,7 +75,7 @@ impl Compiler {
     }
 
     fn compile_one(&self, folder: &Folder, source: &str) -> PathBuf {
-        let file = folder.file("c");
+        let file = folder.file(self.extension);
         let library = file.with_extension("so");
         fs::write(&file, source).expect("a temporary folder that can be written");
         let output = Command::new(&self.command[0])
@@ -86,12 +95,12 @@ impl Compiler {
     }
 }
 
-/// On AArch64 under qemu the host's cross compiler can be run like any program; a real AArch64 machine has `cc`.
-fn default_command() -> &'static str {
-    let cross = "aarch64-linux-gnu-gcc";
+/// On AArch64 under qemu the host's cross compiler can be run like any program; a real AArch64 machine has its own.
+fn default_command(gnu: &str, own: &str) -> String {
+    let cross = format!("aarch64-linux-gnu-{gnu}");
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    let has_cross = || std::env::split_paths(&paths).any(|path| path.join(cross).exists());
-    if cfg!(target_arch = "aarch64") && has_cross() { cross } else { "cc" }
+    let has_cross = || std::env::split_paths(&paths).any(|path| path.join(&cross).exists());
+    if cfg!(target_arch = "aarch64") && has_cross() { cross } else { own.to_owned() }
 }
 
 /// A temporary folder, removed in the end unless the test fails.
