@@ -7,7 +7,7 @@ use std::{env, fmt};
 use crate::abi::{Convention, Plan, Width};
 use crate::closure::CallbackInterface;
 use crate::code::CodeStore;
-use crate::code::profile::StubName;
+use crate::code::profile::{EntryName, StubName};
 use crate::code::unwind::FrameKind;
 use crate::emit;
 use crate::error::{Error, Result};
@@ -119,9 +119,10 @@ impl Engine {
     }
 
     /// The entry that gathers arguments by that plan; `None` on the tier without a JIT.
-    pub(crate) fn entry(&self, plan: &Plan) -> Result<Option<*const c_void>> {
+    pub(crate) fn entry(&self, signature: &Signature, plan: &Plan) -> Result<Option<*const c_void>> {
         let Some(store) = &self.inner.store else { return Ok(None) };
-        let stub = store.stub(&plan.entry_shape(), |code| emit::closure_entry_into(plan, code))?;
+        let (shape, name) = (plan.entry_shape(), EntryName(signature));
+        let stub = store.stub(&shape, FrameKind::Framed, &name, |code| emit::closure_entry_into(plan, code))?;
         Ok(Some(stub.entry().as_ptr().cast()))
     }
 

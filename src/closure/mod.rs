@@ -125,7 +125,7 @@ impl CallbackInterface {
         let by_slots = match registers {
             // Nobody will enter it.
             Some(RegisterEntry { suffice: true, .. }) => None,
-            _ => engine.entry(&plan)?,
+            _ => engine.entry(signature, &plan)?,
         };
         let by_slots = match by_slots {
             Some(code) => BySlotsEntry { code, pool: Pool::Mapped(entries::Place::Scratch) },

@@ -30,6 +30,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use crate::code::fork::{self, CodeGuard, Guarded};
+use crate::code::unwind::{FrameKind, Registration};
 use crate::error::{Error, Result};
 use crate::trampoline::entry as linked;
 
@@ -294,6 +295,11 @@ impl Blocks {
             unsafe { libc::munmap(start, 2 * size) };
             return Err(error);
         }
+        let code = NonNull::new(start.cast()).expect("no mapping starts at address 0");
+        // SAFETY: entries jump, and touch neither stack pointer nor frame pointer.
+        let registration = unsafe { Registration::new(code, size, FrameKind::Frameless)? };
+        // The block stays for as long as the process does.
+        std::mem::forget(registration);
         self.mapped += 2 * size;
         // SAFETY: the second half of the mapping.
         Ok(unsafe { start.byte_add(size) }.cast())

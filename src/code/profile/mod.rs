@@ -49,6 +49,15 @@ impl Display for StubName<'_> {
     }
 }
 
+/// What tools are told that a closure entry is called.
+pub(crate) struct EntryName<'a>(pub(crate) &'a Signature);
+
+impl Display for EntryName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "jitcall closure entry {}", self.0.clone().named(""))
+    }
+}
+
 /// Which tools are to know of an engine's code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tools {
