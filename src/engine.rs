@@ -8,6 +8,7 @@ use crate::abi::{Convention, Plan, Width};
 use crate::code::CodeStore;
 use crate::emit;
 use crate::error::{Error, Result};
+use crate::guard;
 use crate::interface::{CallInterface, Entry};
 use crate::types::signature::Signature;
 
@@ -225,6 +226,7 @@ impl Builder {
     }
 
     fn finish(&self, tier: Tier, reason: String, store: Option<CodeStore>) -> Engine {
+        guard::report_crashes_if_asked();
         Engine { inner: Arc::new(Inner { tier, reason, limit: self.limit, store }) }
     }
 }
