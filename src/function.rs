@@ -412,6 +412,7 @@ impl Function {
     }
 
     /// Converts the arguments into their slots.
+    #[inline(always)]
     fn fill(&self, arguments: &[Value<'_>], slots: &mut SlotBuffer) -> Result<()> {
         let inner = &*self.inner;
         if arguments.len() != inner.parameters.len() {

@@ -72,3 +72,8 @@ pub use value::{Buffer, Object, Slot, Value};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So do those of the other documents.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/safety.md")]
+struct Safety;

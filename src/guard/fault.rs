@@ -14,7 +14,7 @@ use crate::value::{self, Slot, Value};
 /// Its display form is one line:
 ///
 /// ```text
-/// strlen(s = 0x1): SIGSEGV (address not mapped) at 0x1, in strlen+0x1d of libc.so.6
+/// read_at(p = 0x10): SIGSEGV (address not mapped) at 0x10, in read_at+0x4 of libfaulty.so
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -182,7 +182,8 @@ pub fn suspended<R>(f: impl FnOnce() -> R) -> R {
 /// A call that is not guarded cannot be named, because it leaves no trace; the backtrace has the function, if the library
 /// exports it or the foreign code still has its frame. Backtraces end at stubs that have no unwind tables.
 ///
-/// The report is printed before the previous handler or the default action, once in a process. Its first lines need no
+/// The report is printed before the previous handler or the default action, once in a process; also where a previous
+/// handler would resume the program, as those of some runtimes do that use faults for their own ends. Its first lines need no
 /// locks but the dynamic loader's; should the backtrace hang, those are there. A stack overflow is reported in threads
 /// that have an alternate signal stack, as those of Rust's standard library do. The handlers stay installed until the
 /// process ends.

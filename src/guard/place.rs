@@ -40,7 +40,7 @@ impl Place {
 }
 
 impl fmt::Display for Place {
-    /// `strlen+0x1d of libc.so.6`, or `libc.so.6+0x8a0b3`.
+    /// `read_at+0x4 of libfaulty.so`, or `libc.so.6+0x156219`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = Path::new(self.library.file_name().unwrap_or(self.library.as_os_str())).display();
         match &self.symbol {
