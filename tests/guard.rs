@@ -733,8 +733,9 @@ fn floating_point_is_as_it_was() {
         let nearest = mode();
         fault(&guard, &set_and_read, &[set.clone(), upward.into(), nowhere()]);
         assert_eq!((mode(), third()), (nearest.clone(), expected));
-        // A call that ends well may change it, so the one before did.
+        // A call that ends well may change it, so the one before did; and what one finds, a fault in it brings back.
         call(&guard, &set_and_read, &[set.clone(), upward.into(), readable.clone()]).unwrap();
+        fault(&guard, &find(&engine, library(), READ_AT), &[nowhere()]);
         let changed = (mode(), third());
         call(
             &guard,
