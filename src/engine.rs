@@ -11,6 +11,7 @@ use crate::code::profile::{EntryName, StubName};
 use crate::code::unwind::FrameKind;
 use crate::emit;
 use crate::error::{Error, Result};
+use crate::guard;
 use crate::interface::{CallInterface, Entry};
 use crate::types::signature::Signature;
 
@@ -251,6 +252,7 @@ impl Builder {
     }
 
     fn finish(&self, tier: Tier, reason: String, store: Option<CodeStore>) -> Engine {
+        guard::report_crashes_if_asked();
         Engine { inner: Arc::new(Inner { tier, reason, limit: self.limit, store }) }
     }
 }

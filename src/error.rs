@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::closure::Failure;
+use crate::guard::Fault;
 
 /// What the engine's fallible functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -130,6 +131,19 @@ pub enum Error {
     /// The system refused memory for machine code.
     #[error("the system refused executable memory ({step})")]
     CodeMemory {
+        /// Which request was refused.
+        step: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+
+    /// A guarded call ended by a fault in foreign code.
+    #[error(transparent)]
+    Fault(#[from] Box<Fault>),
+
+    /// The system refused what guarded calls need: signal handlers, or memory for a thread.
+    #[error("the system refused what guarded calls need ({step})")]
+    Signals {
         /// Which request was refused.
         step: &'static str,
         /// What the system said.

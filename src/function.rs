@@ -201,6 +201,11 @@ impl Function {
         &self.inner.interface
     }
 
+    /// Its stub, and what that is told of the target.
+    pub(crate) fn bound(&self) -> &Bound {
+        &self.inner.bound
+    }
+
     /// Calls it with values, which are checked against the declaration and converted where that loses nothing.
     ///
     /// Does not allocate for calls of up to [`SlotBuffer::INLINE`] slots with results of up to 32 bytes. A function
@@ -402,6 +407,7 @@ impl Function {
     }
 
     /// Converts the arguments into their slots.
+    #[inline(always)]
     fn fill(&self, arguments: &[Value<'_>], slots: &mut SlotBuffer) -> Result<()> {
         let inner = &*self.inner;
         if arguments.len() != inner.parameters.len() {
@@ -444,6 +450,31 @@ impl Function {
     /// # Safety
     /// As for [`CallInterface::call`], but for the result.
     unsafe fn call_other(&self, slots: *const Slot, after: impl FnOnce()) -> Result<Value<'static>> {
+        self.receive(|result| {
+            // SAFETY: there is room for the result; the caller answers for the rest.
+            unsafe { self.call_slots(slots, result) };
+            after();
+            Ok(())
+        })
+    }
+
+    /// Converts the arguments, and has `call` make the call: from the slots, to room for the result.
+    ///
+    /// # Errors
+    /// As for [`Function::call`], and those of `call`.
+    pub(crate) fn call_through(
+        &self,
+        arguments: &[Value<'_>],
+        call: impl FnOnce(*const Slot, *mut u8) -> Result<()>,
+    ) -> Result<Value<'static>> {
+        let mut slots = SlotBuffer::new(self.inner.interface.slots());
+        self.fill(arguments, &mut slots)?;
+        self.receive(|result| call(slots.as_mut_ptr(), result))
+    }
+
+    /// Has `call` write the result to zeroed room, as large and as aligned as its type asks, and reads it there.
+    #[inline(always)]
+    fn receive(&self, call: impl FnOnce(*mut u8) -> Result<()>) -> Result<Value<'static>> {
         let ty = self.inner.signature.result();
         let layout = self.inner.result_layout;
         let (mut inline, mut heap) = (Inline([0; 64]), Vec::new());
@@ -451,9 +482,7 @@ impl Function {
             Some(room) if layout.align <= align_of::<Inline>() => room,
             _ => large_room(layout, &mut heap)?,
         };
-        // SAFETY: the room is as large and aligned as the result asks; the caller answers for the rest.
-        unsafe { self.call_slots(slots, room.as_mut_ptr()) };
-        after();
+        call(room.as_mut_ptr())?;
         match ty {
             Type::Aggregate(_) | Type::Vector(_) => {
                 let mut object = Object::with_storage(ty, layout.size);

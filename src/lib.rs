@@ -49,6 +49,7 @@ pub mod engine;
 pub mod errno;
 pub mod error;
 pub mod function;
+pub mod guard;
 pub mod interface;
 pub mod library;
 mod trampoline;
@@ -61,6 +62,7 @@ pub use engine::{Engine, Statistics, Tier};
 pub use errno::Errno;
 pub use error::{Error, Result};
 pub use function::{Function, SlotFunction, TypedFunction};
+pub use guard::Guard;
 pub use interface::CallInterface;
 pub use library::{Library, Variable};
 pub use types::declaration::Declarations;
@@ -72,3 +74,8 @@ pub use value::{Buffer, Object, Slot, Value};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So do those of the other documents.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/safety.md")]
+struct Safety;

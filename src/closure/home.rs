@@ -19,7 +19,8 @@ use crate::error::{Error, Result};
 ///
 /// Callbacks read the first three fields, and nothing more as long as all is well.
 pub(crate) struct Home {
-    /// The thread pointer of the thread, where callbacks may just run on it; 0 where they have to look closer.
+    /// The thread pointer of the thread, where callbacks may just run on it; 0 where they have to look closer: for a
+    /// failure, or a guarded call. Changed under the lock of `failure`.
     gate: AtomicUsize,
     /// Whether a callback runs: 1 or 0. Only the thread itself uses it.
     active: AtomicU32,
@@ -31,6 +32,8 @@ pub(crate) struct Home {
     thread: usize,
     /// Closures that refer to this, counted by the thread itself alone.
     closures: AtomicUsize,
+    /// Guarded calls under way on the thread.
+    guards: AtomicUsize,
     failure: Mutex<Option<Failure>>,
     inbox: Mutex<Inbox>,
     arrival: Condvar,
@@ -130,6 +133,7 @@ impl Home {
             retired: UnsafeCell::default(),
             thread,
             closures: AtomicUsize::new(0),
+            guards: AtomicUsize::new(0),
             failure: Mutex::default(),
             inbox: Mutex::default(),
             arrival: Condvar::new(),
@@ -220,8 +224,8 @@ impl Home {
         let mut place = locked(&self.failure);
         if place.is_none() {
             *place = Some(failure);
-            self.gate.store(0, Ordering::Relaxed);
             count_parked();
+            self.set_gate(&place);
         }
     }
 
@@ -230,10 +234,15 @@ impl Home {
         let mut place = locked(&self.failure);
         let failure = place.take();
         if failure.is_some() {
-            self.gate.store(self.thread, Ordering::Relaxed);
             count_taken();
+            self.set_gate(&place);
         }
         failure
+    }
+
+    fn set_gate(&self, failure: &Option<Failure>) {
+        let open = failure.is_none() && self.guards.load(Ordering::Relaxed) == 0;
+        self.gate.store(if open { self.thread } else { 0 }, Ordering::Relaxed);
     }
 
     /// Whether a failure is parked here.
@@ -320,6 +329,30 @@ impl Home {
         // SAFETY: the descriptor is new, and owned by nobody else.
         let file = unsafe { File::from_raw_fd(descriptor) };
         Ok(self.notifier.get_or_init(|| file))
+    }
+}
+
+/// A guarded call on this thread, during which callbacks look closer.
+pub(crate) struct Guarded(());
+
+impl Guarded {
+    pub(crate) fn begin() -> Guarded {
+        Guarded::count(1);
+        Guarded(())
+    }
+
+    fn count(by: usize) {
+        with_current(|home| {
+            let failure = locked(&home.failure);
+            home.guards.store(home.guards.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+            home.set_gate(&failure);
+        });
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        Guarded::count(usize::MAX);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::closure::Interface;
 use crate::closure::failure::{Failure, HandlerError, is_any_parked};
 use crate::closure::home::{self, Home};
 use crate::error::Result;
+use crate::guard;
 
 /// Runs a handler: `void run(state, arguments, result)`. What handlers of [`typed`](super::typed) closures are entered by
 /// has their own parameters instead, and the state behind them.
@@ -143,7 +144,7 @@ impl State {
     #[inline(always)]
     fn is_doubtful<H: Rules>(&self) -> bool {
         if H::SHARED {
-            return is_any_parked();
+            return is_any_parked() || guard::active();
         }
         !self.home().is_open() || H::EXCLUSIVE && self.running.load(Ordering::Relaxed) != 0
     }
@@ -240,9 +241,13 @@ unsafe fn execute_elsewhere<H: Rules, R>(
     // A type of its own for the body has the compiler make its own code of it, and not share that of the fast way, which
     // it would call then.
     let body = move |state| body(state);
+    // A fault in the handler is no fault of foreign code.
     let execute = || match this.admits::<H>() {
-        // SAFETY: said by the caller.
-        true => unsafe { execute_here::<H, R>(state, default, body) },
+        true => {
+            let _suspended = guard::active().then(guard::suspend);
+            // SAFETY: said by the caller.
+            unsafe { execute_here::<H, R>(state, default, body) }
+        }
         false => default(this),
     };
     if H::SHARED || this.home().is_here() {
