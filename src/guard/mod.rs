@@ -139,11 +139,12 @@ impl Guard {
     pub unsafe fn call_slots(&self, function: &Function, arguments: *const Slot, result: *mut u8) -> Result<()> {
         let outer = Outer::begin();
         // SAFETY: the caller keeps the same promises.
-        let result = match unsafe { record::run(function, arguments, result) }? {
+        let caught = unsafe { record::run(function, arguments, result) };
+        let result = caught.and_then(|caught| match caught {
             None => Ok(()),
             // SAFETY: the slots are still there.
             Some(caught) => Err(Error::Fault(Box::new(unsafe { Fault::of_slots(function, arguments, caught) }))),
-        };
+        });
         outer.report(result, || function.signature().title())
     }
 }
