@@ -46,6 +46,8 @@ pub struct Engine {
 
 struct Inner {
     tier: Tier,
+    /// Whether the engine was left to choose its tier.
+    automatic: bool,
     reason: String,
     limit: usize,
     /// Absent on the tier without a JIT.
@@ -83,20 +85,23 @@ impl Engine {
     }
 
     /// What is needed to call functions of that signature: the plan, and on the JIT tier a stub, which is shared with
-    /// all signatures of the same shape.
+    /// all signatures of the same shape. An engine that was left to choose its tier does without a stub where the system
+    /// has come to refuse executable memory, as in a sandbox that the process has entered since.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where this machine cannot pass a type, [`Error::CodeLimit`] and [`Error::CodeMemory`]
-    /// where there is no room for a stub.
+    /// [`Error::Unsupported`] where this machine cannot pass a type, [`Error::CodeLimit`] where there is no room for a
+    /// stub. [`Error::CodeMemory`] where the system refuses memory for one and [`Tier::Jit`] was asked for.
     pub fn prepare(&self, signature: &Signature) -> Result<CallInterface> {
         let plan = Plan::new(signature, Convention::HOST)?;
         check_vectors(&plan)?;
-        let entry = match &self.inner.store {
-            Some(store) => {
-                let stub = store.stub(plan.shape(), |code| emit::call_stub_into(&plan, code))?;
-                // SAFETY: the entry is that of a call stub, which `call_stub_into` emitted for this shape.
-                Entry::Stub(unsafe { stub.function() })
-            }
+        let stub = |store: &CodeStore| {
+            let stub = store.stub(plan.shape(), |code| emit::call_stub_into(&plan, code))?;
+            // SAFETY: the entry is that of a call stub, which `call_stub_into` emitted for this shape.
+            Ok(Entry::Stub(unsafe { stub.function() }))
+        };
+        let entry = match self.inner.store.as_ref().map(stub) {
+            Some(Err(Error::CodeMemory { .. })) if self.inner.automatic => Entry::Trampoline,
+            Some(entry) => entry?,
             None => Entry::Trampoline,
         };
         Ok(CallInterface::new(self.clone(), plan, entry))
@@ -225,7 +230,8 @@ impl Builder {
     }
 
     fn finish(&self, tier: Tier, reason: String, store: Option<CodeStore>) -> Engine {
-        Engine { inner: Arc::new(Inner { tier, reason, limit: self.limit, store }) }
+        let automatic = self.tier.is_none();
+        Engine { inner: Arc::new(Inner { tier, automatic, reason, limit: self.limit, store }) }
     }
 }
 
