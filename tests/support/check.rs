@@ -57,7 +57,7 @@ pub(crate) struct Target {
     caller: Option<unsafe extern "C" fn(*const *const u8, *mut u8)>,
 }
 
-/// Calls through an engine with slots.
+/// Calls through an engine of its own with slots.
 pub(crate) struct Slots(pub(crate) Tier);
 
 impl Road for Slots {
@@ -73,7 +73,27 @@ impl Road for Slots {
         result: *mut u8,
     ) -> Result<(), String> {
         let engine = Engine::builder().tier(self.0).build().map_err(|error| error.to_string())?;
-        let interface = engine.prepare(signature).map_err(|error| error.to_string())?;
+        // SAFETY: the caller keeps the same promises.
+        unsafe { In(&engine).call(signature, target, arguments, result) }
+    }
+}
+
+/// Calls through that engine with slots.
+pub(crate) struct In<'a>(pub(crate) &'a Engine);
+
+impl Road for In<'_> {
+    fn name(&self) -> String {
+        format!("slots, {:?}", self.0)
+    }
+
+    unsafe fn call(
+        &self,
+        signature: &Signature,
+        target: Target,
+        arguments: &[Vec<u8>],
+        result: *mut u8,
+    ) -> Result<(), String> {
+        let interface = self.0.prepare(signature).map_err(|error| error.to_string())?;
         let mut area = Area::new(8 * interface.slots());
         for (bytes, offset) in arguments.iter().zip(interface.slot_offsets()) {
             area.bytes_mut()[*offset as usize..][..bytes.len()].copy_from_slice(bytes);
