@@ -249,8 +249,8 @@ fn executable_mappings_refused_from_now_on() {
         // What the open chunk still has room for is made; then there is no other chunk.
         let refused = (9..1000).find_map(|doubles| prepare(&told, doubles).err()).expect("a refusal");
         assert!(matches!(refused, Error::CodeMemory { step: "mmap to execute", .. }), "{refused}");
-        let last = (9..1000).map(|doubles| prepare(&chosen, doubles).expect("a way to call it")).last();
-        assert_eq!(last, Some(Tier::Asm));
+        let ways: Vec<Tier> = (9..1000).map(|doubles| prepare(&chosen, doubles).expect("a way to call it")).collect();
+        assert_eq!(ways.last(), Some(&Tier::Asm));
         everything_works(&chosen, loaded);
         calls_work(&told, loaded);
     });
