@@ -54,6 +54,8 @@ pub struct Engine {
 
 struct Inner {
     tier: Tier,
+    /// Whether the engine was left to choose its tier.
+    automatic: bool,
     reason: String,
     limit: usize,
     /// Absent on the tier without a JIT.
@@ -91,21 +93,24 @@ impl Engine {
     }
 
     /// What is needed to call functions of that signature: the plan, and on the JIT tier a stub, which is shared with
-    /// all signatures of the same shape.
+    /// all signatures of the same shape. An engine that was left to choose its tier does without a stub where the system
+    /// has come to refuse executable memory, as in a sandbox that the process has entered since.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where this machine cannot pass a type, [`Error::CodeLimit`] and [`Error::CodeMemory`]
-    /// where there is no room for a stub.
+    /// [`Error::Unsupported`] where this machine cannot pass a type, [`Error::CodeLimit`] where there is no room for a
+    /// stub. [`Error::CodeMemory`] where the system refuses memory for one and [`Tier::Jit`] was asked for.
     pub fn prepare(&self, signature: &Signature) -> Result<CallInterface> {
         let plan = Plan::new(signature, Convention::HOST)?;
         check_vectors(&plan)?;
-        let entry = match &self.inner.store {
-            Some(store) => {
-                let (frame, name) = (FrameKind::of(&plan), StubName(signature));
-                let stub = store.stub(plan.shape(), frame, &name, |code| emit::call_stub_into(&plan, code))?;
-                // SAFETY: the entry is that of a call stub, which `call_stub_into` emitted for this shape.
-                Entry::Stub(unsafe { stub.function() })
-            }
+        let stub = |store: &CodeStore| {
+            let (frame, name) = (FrameKind::of(&plan), StubName(signature));
+            let stub = store.stub(plan.shape(), frame, &name, |code| emit::call_stub_into(&plan, code))?;
+            // SAFETY: the entry is that of a call stub, which `call_stub_into` emitted for this shape.
+            Ok(Entry::Stub(unsafe { stub.function() }))
+        };
+        let entry = match self.inner.store.as_ref().map(stub) {
+            Some(Err(Error::CodeMemory { .. })) if self.inner.automatic => Entry::Trampoline,
+            Some(entry) => entry?,
             None => Entry::Trampoline,
         };
         Ok(CallInterface::new(self.clone(), plan, entry))
@@ -119,12 +124,20 @@ impl Engine {
         CallbackInterface::new(self, signature)
     }
 
-    /// The entry that gathers arguments by that plan; `None` on the tier without a JIT.
-    pub(crate) fn entry(&self, signature: &Signature, plan: &Plan) -> Result<Option<*const c_void>> {
-        let Some(store) = &self.inner.store else { return Ok(None) };
+    /// Whether it goes without the JIT where the system refuses memory that it needs.
+    pub(crate) fn is_automatic(&self) -> bool {
+        self.inner.automatic
+    }
+
+    /// The entry that gathers arguments by that plan.
+    ///
+    /// # Errors
+    /// As for [`Engine::prepare`]; [`Error::Unsupported`] on the tier without a JIT.
+    pub(crate) fn entry(&self, signature: &Signature, plan: &Plan) -> Result<*const c_void> {
+        let store = self.inner.store.as_ref().ok_or_else(|| Error::unsupported("machine code without a JIT"))?;
         let (shape, name) = (plan.entry_shape(), EntryName(signature));
         let stub = store.stub(&shape, FrameKind::Framed, &name, |code| emit::closure_entry_into(plan, code))?;
-        Ok(Some(stub.entry().as_ptr().cast()))
+        Ok(stub.entry().as_ptr().cast())
     }
 
     /// Checks with the system that no memory for machine code is writable where it is executable.
@@ -253,7 +266,8 @@ impl Builder {
 
     fn finish(&self, tier: Tier, reason: String, store: Option<CodeStore>) -> Engine {
         guard::report_crashes_if_asked();
-        Engine { inner: Arc::new(Inner { tier, reason, limit: self.limit, store }) }
+        let automatic = self.tier.is_none();
+        Engine { inner: Arc::new(Inner { tier, automatic, reason, limit: self.limit, store }) }
     }
 }
 

@@ -149,6 +149,44 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+
+    /// As many calls wait for a thread of the pool as may.
+    #[error("the queue of the pool is full: {limit} call{} wait{} for a thread", plural(*limit), if *limit == 1 { "s" } else { "" })]
+    QueueFull {
+        /// How many may wait.
+        limit: usize,
+    },
+
+    /// The pool was dropped before the call began.
+    #[error("the pool was closed before the call began")]
+    PoolClosed,
+
+    /// The pool's threads are those of the process that this one was forked from.
+    #[error("the pool belongs to the process that this one was forked from")]
+    PoolForked,
+
+    /// A panic came out of a call on a thread of a pool.
+    #[error("{function}: the call panicked: {message}")]
+    CallPanicked {
+        /// The function's name, or its prototype where it has none.
+        function: String,
+        /// What the panic said.
+        message: String,
+    },
+
+    /// The system refused a thread.
+    #[error("cannot start a thread")]
+    Thread {
+        /// What the system said.
+        source: std::io::Error,
+    },
+
+    /// The system refused a descriptor to tell of completed calls with.
+    #[error("cannot make an eventfd")]
+    Notifier {
+        /// What the system said.
+        source: std::io::Error,
+    },
 }
 
 impl Error {

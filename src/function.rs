@@ -398,6 +398,23 @@ impl Function {
         self.fill(arguments, &mut slots)?;
         before();
         // SAFETY: the slots hold arguments of the declared types; the caller answers for the declaration.
+        unsafe { self.call_converted(&mut slots, after) }
+    }
+
+    /// Converts the arguments of a call that is made later. Pointers among the slots are those of the arguments.
+    pub(crate) fn convert(&self, arguments: &[Value<'_>]) -> Result<SlotBuffer> {
+        let mut slots = SlotBuffer::new(self.inner.interface.slots());
+        self.fill(arguments, &mut slots)?;
+        Ok(slots)
+    }
+
+    /// Calls with arguments that are in their slots; `after` runs when nothing else has happened since the call.
+    ///
+    /// # Safety
+    /// As for [`Function::call`]; the slots are what [`Function::convert`] or [`Function::fill`] made of its arguments.
+    #[inline(always)]
+    pub(crate) unsafe fn call_converted(&self, slots: &mut SlotBuffer, after: impl FnOnce()) -> Result<Value<'static>> {
+        // SAFETY: the caller answers for the slots and the declaration.
         unsafe {
             match self.inner.result {
                 Kind::Other => self.call_other(slots.as_mut_ptr(), after),

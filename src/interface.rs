@@ -70,7 +70,10 @@ impl CallInterface {
 
     /// The tier that calls go through.
     pub fn tier(&self) -> Tier {
-        self.inner.engine.tier()
+        match self.inner.entry {
+            Entry::Stub(_) => Tier::Jit,
+            Entry::Trampoline => Tier::Asm,
+        }
     }
 
     /// The engine that made it.

@@ -27,7 +27,8 @@
 //! ```
 //!
 //! There are three ways in, from the most checked to the fastest: [`Function::call`] with dynamic [`Value`]s,
-//! [`Function::slots`] with raw [`Slot`]s, and [`Function::typed`] with Rust types.
+//! [`Function::slots`] with raw [`Slot`]s, and [`Function::typed`] with Rust types. [`Function::call_async`] makes calls
+//! that block on other threads.
 //!
 //! | platform | convention | JIT | without JIT |
 //! |---|---|---|---|
@@ -52,6 +53,7 @@ pub mod function;
 pub mod guard;
 pub mod interface;
 pub mod library;
+pub mod pool;
 mod trampoline;
 pub mod types;
 pub mod value;
@@ -65,6 +67,7 @@ pub use function::{Function, SlotFunction, TypedFunction};
 pub use guard::Guard;
 pub use interface::CallInterface;
 pub use library::{Library, Variable};
+pub use pool::{Completed, OwnedBuffer, OwnedValue, Pending, Pool, SubmitError};
 pub use types::declaration::Declarations;
 pub use types::signature::{Parameter, Signature};
 pub use types::{Arch, Type};

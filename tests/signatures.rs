@@ -2,7 +2,7 @@
 
 mod support;
 
-use jitcall::{Signature, Tier, Type};
+use jitcall::{Engine, Signature, Tier, Type};
 use support::check::{Callback, Compiled, Native, Road, Slots, Wrong};
 use support::compile::{Compiler, Folder};
 use support::generate::Source;
@@ -17,12 +17,9 @@ fn check(cases: Vec<Case>) {
     let (variadic, others): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| case.signature.is_variadic());
     let calls: [&dyn Road; 2] = [&Slots(Tier::Jit), &Slots(Tier::Asm)];
     // What follows the named arguments of a variadic function, no callback can know.
-    let callbacks: [&dyn Road; 4] = [
-        &Callback::Slots(Tier::Jit),
-        &Callback::Slots(Tier::Asm),
-        &Callback::Values(Tier::Jit),
-        &Callback::Values(Tier::Asm),
-    ];
+    let [jit, asm] = [Tier::Jit, Tier::Asm].map(|tier| Engine::builder().tier(tier).build().expect("either tier"));
+    let callbacks: [&dyn Road; 4] =
+        [&Callback::Slots(&jit), &Callback::Slots(&asm), &Callback::Values(&jit), &Callback::Values(&asm)];
     let variadic = Compiled::new(variadic, false, &compiler, &folder);
     let others = Compiled::new(others, true, &compiler, &folder);
     let tried = calls.iter().map(|road| (*road, &variadic));

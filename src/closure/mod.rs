@@ -87,11 +87,7 @@ pub(crate) struct Interface {
     result_size: usize,
     /// The result of a callback that fails: as many bytes as the result has, in whole words.
     default: Box<[u64]>,
-    /// How closures are entered by emitted code, or by their plan.
-    by_slots: BySlotsEntry,
-    /// How they are entered with nothing between entry and runner, where a general argument register is free for the
-    /// record.
-    registers: Option<RegisterEntry>,
+    entries: Entries,
     wide: bool,
     /// Keeps the code alive.
     engine: Engine,
@@ -122,15 +118,11 @@ impl CallbackInterface {
         }
         let plan = Plan::new(signature, Convention::HOST)?;
         crate::engine::check_vectors(&plan)?;
-        let registers = RegisterEntry::new(signature, &plan, engine.tier())?;
-        let by_slots = match registers {
-            // Nobody will enter it.
-            Some(RegisterEntry { suffice: true, .. }) => None,
-            _ => engine.entry(signature, &plan)?,
-        };
-        let by_slots = match by_slots {
-            Some(code) => BySlotsEntry { code, pool: Pool::Mapped(entries::Place::Scratch) },
-            None => BySlotsEntry { code: enter_by_plan as *const c_void, pool: Pool::Linked },
+        let entries = match Entries::new(engine, signature, &plan, engine.tier()) {
+            Err(Error::CodeMemory { .. }) if engine.is_automatic() => {
+                Entries::new(engine, signature, &plan, Tier::Asm)?
+            }
+            entries => entries?,
         };
         let result_size = match signature.result() {
             Type::Void => 0,
@@ -141,8 +133,7 @@ impl CallbackInterface {
             result: Kind::of(signature.result()),
             result_size,
             default: vec![0; result_size.div_ceil(8)].into(),
-            by_slots,
-            registers,
+            entries,
             wide: is_wide(&plan),
             engine: engine.clone(),
             signature: signature.clone(),
@@ -304,20 +295,20 @@ impl CallbackInterface {
 
     /// The way to a handler that takes slots.
     fn by_slots<R: SlotRunner>(&self) -> Way {
-        let Interface { registers, by_slots, plan, .. } = &*self.inner;
-        match registers {
-            Some(registers) if registers.suffice => registers.way(handler::register_runner::<R>(plan)),
-            _ => by_slots.way(handler::slot_runner::<R>()),
+        let Interface { entries, plan, .. } = &*self.inner;
+        match entries {
+            Entries { by_registers: Some(entry), suffice: true, .. } => entry.way(handler::register_runner::<R>(plan)),
+            Entries { by_slots, .. } => by_slots.way(handler::slot_runner::<R>()),
         }
     }
 
     /// The way to a handler that takes Rust's types, once they are checked.
     fn by_types<H: TypedHandler<A, R>, A: CallbackArguments, R: CType>(&self) -> Result<Way> {
-        let Interface { registers, by_slots, signature, .. } = &*self.inner;
+        let Interface { entries, signature, .. } = &*self.inner;
         check_types::<A, R>(signature)?;
-        Ok(match registers {
-            Some(registers) => registers.way(A::runner::<H, R>()),
-            None => by_slots.way(typed::slot_runner::<A, H, R>()),
+        Ok(match entries.by_registers {
+            Some(entry) => entry.way(A::runner::<H, R>()),
+            None => entries.by_slots.way(typed::slot_runner::<A, H, R>()),
         })
     }
 
@@ -339,42 +330,46 @@ impl fmt::Debug for CallbackInterface {
     }
 }
 
-/// Entries that go on at code which gathers arguments in slots.
+/// How the closures of an interface are entered.
 #[derive(Clone, Copy)]
-struct BySlotsEntry {
-    code: *const c_void,
-    pool: Pool,
-}
-
-impl BySlotsEntry {
-    fn way(self, run: *const ()) -> Way {
-        Way { code: self.code, run, pool: self.pool }
-    }
-}
-
-/// Entries that go on at a runner, which finds the record behind the arguments.
-#[derive(Clone, Copy)]
-struct RegisterEntry {
-    /// What linked entries need to get there; mapped ones need nothing.
-    code: Option<*const c_void>,
-    pool: Pool,
-    /// Whether handlers over slots can be entered so too.
+struct Entries {
+    /// By way of code that gathers arguments in slots.
+    by_slots: EntryKind,
+    /// With the record behind the declared arguments and nothing between entry and runner, where those leave a general
+    /// argument register.
+    by_registers: Option<EntryKind>,
+    /// Whether handlers over slots can be entered in the second way too; the first is not there then.
     suffice: bool,
 }
 
-impl RegisterEntry {
-    /// `None` where the declared arguments leave no general register.
-    fn new(signature: &Signature, plan: &Plan, tier: Tier) -> Result<Option<RegisterEntry>> {
-        let Some(register) = free_register(signature)? else { return Ok(None) };
-        let suffice = handler::fits_registers(plan);
-        Ok(Some(match tier {
-            Tier::Jit => RegisterEntry { code: None, pool: Pool::Mapped(entries::Place::Argument(register)), suffice },
-            Tier::Asm => RegisterEntry { code: Some(enter_with_record_in(register)), pool: Pool::Linked, suffice },
-        }))
-    }
+/// A pool, and where its entries go on; at the runner itself, where that is `None`.
+#[derive(Clone, Copy)]
+struct EntryKind {
+    pool: Pool,
+    code: Option<*const c_void>,
+}
 
+impl Entries {
+    fn new(engine: &Engine, signature: &Signature, plan: &Plan, tier: Tier) -> Result<Entries> {
+        let free = free_register(signature)?;
+        let suffice = free.is_some() && handler::fits_registers(plan);
+        if tier == Tier::Asm {
+            let linked = |code| EntryKind { pool: Pool::Linked, code: Some(code) };
+            let by_registers = free.map(|register| linked(enter_with_record_in(register)));
+            return Ok(Entries { by_slots: linked(enter_by_plan as *const c_void), by_registers, suffice });
+        }
+        let mapped = |place, code| EntryKind { pool: Pool::Mapped(place), code };
+        let by_registers = free.map(|register| mapped(entries::Place::Argument(register), None));
+        let code = if suffice { None } else { Some(engine.entry(signature, plan)?) };
+        let by_slots = mapped(entries::Place::Scratch, code);
+        by_registers.filter(|_| suffice).unwrap_or(by_slots).pool.reserve()?;
+        Ok(Entries { by_slots, by_registers, suffice })
+    }
+}
+
+impl EntryKind {
     fn way(self, run: *const ()) -> Way {
-        Way { code: self.code.unwrap_or(run.cast()), run, pool: self.pool }
+        Way { pool: self.pool, code: self.code.unwrap_or(run.cast()), run }
     }
 }
 

@@ -112,6 +112,16 @@ impl Pool {
         Ok(Entry { record, pool: self })
     }
 
+    /// Makes sure that there is an entry to be taken.
+    ///
+    /// # Errors
+    /// As for [`Pool::take`].
+    pub(crate) fn reserve(self) -> Result<()> {
+        let record = self.free().pop().map_or_else(|| self.fresh(), Ok)?;
+        self.free().push(record);
+        Ok(())
+    }
+
     fn free(self) -> &'static FreeList {
         match self {
             Pool::Mapped(place) => &MAPPED[place.kind()],

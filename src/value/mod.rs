@@ -92,6 +92,12 @@ pub enum Value<'a> {
     Object(Object),
 }
 
+// SAFETY: an address may be known to any thread. What it points at is read and written by calls only, and who makes
+// them answers for that; what a value borrows is plain data, which threads may share.
+unsafe impl Send for Value<'_> {}
+// SAFETY: as above; nothing changes through a shared value.
+unsafe impl Sync for Value<'_> {}
+
 /// Memory that is lent to C for reading and writing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Buffer<'a> {

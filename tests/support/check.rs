@@ -60,7 +60,7 @@ pub(crate) struct Target {
 /// Calls a function, with each argument copied from its pointer.
 type Caller = unsafe extern "C" fn(*const c_void, *const *const u8, *mut u8);
 
-/// Calls through an engine with slots.
+/// Calls through an engine of its own with slots.
 pub(crate) struct Slots(pub(crate) Tier);
 
 impl Road for Slots {
@@ -76,7 +76,27 @@ impl Road for Slots {
         result: *mut u8,
     ) -> Result<(), String> {
         let engine = Engine::builder().tier(self.0).build().map_err(|error| error.to_string())?;
-        let interface = engine.prepare(signature).map_err(|error| error.to_string())?;
+        // SAFETY: the caller keeps the same promises.
+        unsafe { In(&engine).call(signature, target, arguments, result) }
+    }
+}
+
+/// Calls through that engine with slots.
+pub(crate) struct In<'a>(pub(crate) &'a Engine);
+
+impl Road for In<'_> {
+    fn name(&self) -> String {
+        format!("slots, {:?}", self.0)
+    }
+
+    unsafe fn call(
+        &self,
+        signature: &Signature,
+        target: Target,
+        arguments: &[Vec<u8>],
+        result: *mut u8,
+    ) -> Result<(), String> {
+        let interface = self.0.prepare(signature).map_err(|error| error.to_string())?;
         let mut area = Area::new(8 * interface.slots());
         for (bytes, offset) in arguments.iter().zip(interface.slot_offsets()) {
             area.bytes_mut()[*offset as usize..][..bytes.len()].copy_from_slice(bytes);
@@ -116,16 +136,16 @@ impl Road for Native {
 }
 
 /// Has C call a closure, whose handler calls the function with what it was given: by slots, or by values.
-pub(crate) enum Callback {
-    Slots(Tier),
-    Values(Tier),
+pub(crate) enum Callback<'a> {
+    Slots(&'a Engine),
+    Values(&'a Engine),
 }
 
-impl Road for Callback {
+impl Road for Callback<'_> {
     fn name(&self) -> String {
         match self {
-            Callback::Slots(tier) => format!("closure over slots, {tier:?}"),
-            Callback::Values(tier) => format!("closure over values, {tier:?}"),
+            Callback::Slots(engine) => format!("closure over slots, {}", engine.tier()),
+            Callback::Values(engine) => format!("closure over values, {}", engine.tier()),
         }
     }
 
@@ -136,10 +156,9 @@ impl Road for Callback {
         arguments: &[Vec<u8>],
         result: *mut u8,
     ) -> Result<(), String> {
-        let (Callback::Slots(tier) | Callback::Values(tier)) = self;
-        let engine = Engine::builder().tier(*tier).build().map_err(|error| error.to_string())?;
+        let (Callback::Slots(engine) | Callback::Values(engine)) = self;
         let callback = engine.prepare_callback(signature).map_err(|error| error.to_string())?;
-        let function = jitcall::Function::with_engine(&engine, target.function, signature.clone());
+        let function = jitcall::Function::with_engine(engine, target.function, signature.clone());
         let function = function.map_err(|error| error.to_string())?;
         let closure = match self {
             // SAFETY: the slots of a closure are those of a call, and the function is the case's.

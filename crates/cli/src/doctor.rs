@@ -1,12 +1,12 @@
 //! `jitcall doctor`: what this machine lets the engine do, and how the engine uses it.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use jitcall::engine::TIER_VARIABLE;
-use jitcall::{Arch, Engine, Library};
+use jitcall::{Arch, Engine, Library, Tier};
 
 use crate::Failure;
 
@@ -61,6 +61,7 @@ fn engine() -> Facts {
     let statistics = engine.statistics();
     vec![
         ("tier", format!("{} ({})", engine.tier(), engine.reason())),
+        ("calls go through", calls(engine.tier()).to_owned()),
         ("stubs", statistics.stubs.to_string()),
         ("look-ups", format!("{} found, {} not", statistics.hits, statistics.misses)),
         ("code", format!("{} bytes of {} mapped", statistics.code_bytes, statistics.mapped_bytes)),
@@ -68,14 +69,19 @@ fn engine() -> Facts {
     ]
 }
 
+fn calls(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Jit => "machine code made for each shape of signature",
+        Tier::Asm => "the trampolines, which are part of the program: slower, and otherwise the same",
+    }
+}
+
 fn memory() -> Facts {
     vec![
-        ("from memfd_create", allowed(map_from_memory_file())),
-        ("anonymous, r-x", allowed(map_anonymous(libc::PROT_READ | libc::PROT_EXEC))),
-        (
-            "writable and executable",
-            format!("{} (never used)", allowed(map_anonymous(libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC))),
-        ),
+        ("from memfd_create", map_from_memory_file().err().unwrap_or_else(|| "allowed".to_owned())),
+        ("anonymous, r-x", allowed(map_anonymous(libc::PROT_READ | libc::PROT_EXEC).map(drop))),
+        ("rw-, then r-x", never_used(make_executable())),
+        ("rwx", never_used(map_anonymous(libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC).map(drop))),
         ("PR_GET_MDWE", refuses_new_code()),
         ("SELinux", selinux()),
         ("seccomp", seccomp()),
@@ -94,14 +100,34 @@ fn allowed(outcome: io::Result<()>) -> String {
     }
 }
 
+/// Of what the engine never asks for.
+fn never_used(outcome: io::Result<()>) -> String {
+    format!("{} (never used)", allowed(outcome))
+}
+
 fn page_size() -> usize {
     // SAFETY: `sysconf` only answers a question.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(size).unwrap_or(4096)
 }
 
-/// What a JIT without pages that are both writable and executable needs.
-fn map_from_memory_file() -> io::Result<()> {
+/// What a JIT without pages that are both writable and executable needs: the one thing that decides on the tier.
+///
+/// # Errors
+/// Which step was refused, with the system's error.
+fn map_from_memory_file() -> Result<(), String> {
+    let refused = |step| move |error| format!("refused ({step}): {error}");
+    let file = create_memory_file().map_err(refused("memfd_create"))?;
+    // SAFETY: the descriptor is open.
+    if unsafe { libc::ftruncate(file.as_raw_fd(), page_size() as libc::off_t) } != 0 {
+        return Err(refused("ftruncate")(io::Error::last_os_error()));
+    }
+    Page::map(libc::PROT_READ | libc::PROT_EXEC, libc::MAP_SHARED, file.as_raw_fd())
+        .map(drop)
+        .map_err(refused("mmap to execute"))
+}
+
+fn create_memory_file() -> io::Result<OwnedFd> {
     let name: &CStr = c"jitcall-doctor";
     // SAFETY: the name ends in NUL.
     let descriptor = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
@@ -109,29 +135,39 @@ fn map_from_memory_file() -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the descriptor is new and belongs to nobody else.
-    let file = unsafe { OwnedFd::from_raw_fd(descriptor) };
-    // SAFETY: the descriptor is open.
-    if unsafe { libc::ftruncate(file.as_raw_fd(), page_size() as libc::off_t) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    try_map(libc::PROT_READ | libc::PROT_EXEC, libc::MAP_SHARED, file.as_raw_fd())
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
-fn map_anonymous(protection: libc::c_int) -> io::Result<()> {
-    try_map(protection, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)
+fn map_anonymous(protection: libc::c_int) -> io::Result<Page> {
+    Page::map(protection, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)
 }
 
-/// Maps a page and gives it back.
-fn try_map(protection: libc::c_int, flags: libc::c_int, file: libc::c_int) -> io::Result<()> {
-    let size = page_size();
-    // SAFETY: a new mapping at a place of the kernel's choice disturbs no other.
-    let page = unsafe { libc::mmap(std::ptr::null_mut(), size, protection, flags, file, 0) };
-    if page == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
-    }
+/// What a JIT with one mapping does.
+fn make_executable() -> io::Result<()> {
+    let page = map_anonymous(libc::PROT_READ | libc::PROT_WRITE)?;
     // SAFETY: the page was mapped above and nothing points at it.
-    unsafe { libc::munmap(page, size) };
+    if unsafe { libc::mprotect(page.0, page_size(), libc::PROT_READ | libc::PROT_EXEC) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
     Ok(())
+}
+
+/// A page that was mapped to see whether it can be, and is given back.
+struct Page(*mut c_void);
+
+impl Page {
+    fn map(protection: libc::c_int, flags: libc::c_int, file: libc::c_int) -> io::Result<Page> {
+        // SAFETY: a new mapping at a place of the kernel's choice disturbs no other.
+        let page = unsafe { libc::mmap(std::ptr::null_mut(), page_size(), protection, flags, file, 0) };
+        if page == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(Page(page)) }
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: the page is this value's own and nothing points at it.
+        unsafe { libc::munmap(self.0, page_size()) };
+    }
 }
 
 /// Whether the kernel refuses memory that is, or was, writable to become executable (prctl(2)).
@@ -139,7 +175,7 @@ fn refuses_new_code() -> String {
     // SAFETY: this request only answers a question; its further arguments have to be zero.
     match unsafe { libc::prctl(PR_GET_MDWE, 0, 0, 0, 0) } {
         0 => "0: executable memory may be made".to_owned(),
-        flags if flags > 0 => format!("{flags}: refuses to make memory executable"),
+        flags if flags > 0 => format!("{flags}: refuses to make memory executable, which the JIT does not do"),
         _ => format!("unknown: {}", io::Error::last_os_error()),
     }
 }
@@ -157,7 +193,7 @@ fn seccomp() -> String {
     match status("Seccomp").as_deref() {
         Some("0") => "off".to_owned(),
         Some("1") => "strict".to_owned(),
-        Some("2") => "filter".to_owned(),
+        Some("2") => format!("filter ({} of them)", status("Seccomp_filters").unwrap_or_else(|| "some".to_owned())),
         Some(other) => other.to_owned(),
         None => "unknown".to_owned(),
     }
