@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::guard;
 
 /// Runs a handler: `void run(state, arguments, result)`. What handlers of [`typed`](super::typed) closures are entered by
-/// has their own parameters instead, and the state behind them.
+/// has their own parameters instead, and the record behind them.
 pub(crate) type Run = unsafe extern "C" fn(*const State, *const Slot, *mut u8);
 
 /// What all closures have; a handler follows it.
@@ -220,7 +220,7 @@ pub(super) unsafe fn execute<H: Rules, R>(
     let this = unsafe { state.as_ref() };
     if this.is_doubtful::<H>() {
         // SAFETY: said by the caller.
-        return unsafe { execute_elsewhere::<H, R>(state, default, body) };
+        return unsafe { execute_carefully::<H, R>(state, default, body) };
     }
     // SAFETY: said by the caller.
     unsafe { execute_here::<H, R>(state, default, body) }
@@ -232,7 +232,7 @@ pub(super) unsafe fn execute<H: Rules, R>(
 /// As for [`execute`].
 #[cold]
 #[inline(never)]
-unsafe fn execute_elsewhere<H: Rules, R>(
+unsafe fn execute_carefully<H: Rules, R>(
     state: NonNull<State>,
     default: impl Fn(&State) -> R + Copy,
     body: impl FnOnce(NonNull<State>) -> Result<R, HandlerError> + Copy,
