@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use crate::abi::Carrier;
-use crate::closure::failure::Outer;
+use crate::closure::failure::{Outer, is_any_parked, take_failure};
 use crate::ctype::{CArguments, CType, check_result, check_types};
 use crate::engine::{Engine, StubFunction};
 use crate::errno::Errno;
@@ -353,18 +353,36 @@ impl Function {
         before: impl FnOnce(),
         after: impl FnOnce(),
     ) -> Result<Value<'static>> {
-        let outer = Outer::begin();
+        if is_any_parked() {
+            // SAFETY: the caller keeps the same promises.
+            return unsafe { self.call_beside_a_failure(arguments, before, after) };
+        }
         // SAFETY: the caller keeps the same promises.
-        let result = unsafe { self.call_unreported(arguments, before, after) };
-        outer.report(result, || self.inner.signature.title())
+        unsafe { self.call_checked(arguments, before, after) }
     }
 
-    /// The call itself; failures of callbacks below it are not looked for.
+    /// Calls where some thread has a failure parked: if it is this one, it is of an outer call, which will report it.
+    ///
+    /// # Safety
+    /// As for [`Function::call`].
+    #[cold]
+    unsafe fn call_beside_a_failure(
+        &self,
+        arguments: &[Value<'_>],
+        before: impl FnOnce(),
+        after: impl FnOnce(),
+    ) -> Result<Value<'static>> {
+        let _outer = Outer::begin();
+        // SAFETY: the caller keeps the same promises.
+        unsafe { self.call_checked(arguments, before, after) }
+    }
+
+    /// Calls, and looks for failures of callbacks below the call.
     ///
     /// # Safety
     /// As for [`Function::call`].
     #[inline(always)]
-    unsafe fn call_unreported(
+    unsafe fn call_checked(
         &self,
         arguments: &[Value<'_>],
         before: impl FnOnce(),
@@ -471,7 +489,7 @@ impl Function {
             // SAFETY: there is room for the result; the caller answers for the rest.
             unsafe { self.call_slots(slots, result) };
             after();
-            Ok(())
+            self.inner.check_callbacks()
         })
     }
 
@@ -559,6 +577,23 @@ impl Inner {
         true
     }
 
+    /// Whether what a call has given is worth anything.
+    ///
+    /// # Errors
+    /// [`Error::Callback`] where a callback below it has failed.
+    #[inline(always)]
+    fn check_callbacks(&self) -> Result<()> {
+        if is_any_parked() { self.report_failure() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn report_failure(&self) -> Result<()> {
+        match take_failure() {
+            None => Ok(()),
+            Some(failure) => Err(Error::Callback { function: self.signature.title(), failure: Box::new(failure) }),
+        }
+    }
+
     /// Calls a function whose result is no [`Kind::Other`].
     ///
     /// # Safety
@@ -574,22 +609,26 @@ impl Inner {
                 Kind::Void => {
                     returning::<()>(stub)(slots, context, nowhere);
                     after();
+                    self.check_callbacks()?;
                     Ok(Value::Void)
                 }
                 Kind::F32 => {
                     let float = returning::<f32>(stub)(slots, context, nowhere);
                     after();
+                    self.check_callbacks()?;
                     Ok(Value::F32(float))
                 }
                 Kind::F64 => {
                     let float = returning::<f64>(stub)(slots, context, nowhere);
                     after();
+                    self.check_callbacks()?;
                     Ok(Value::F64(float))
                 }
                 Kind::Object => self.call_object(slots, after),
                 _ => {
                     let bits = returning::<u64>(stub)(slots, context, nowhere);
                     after();
+                    self.check_callbacks()?;
                     Ok(self.result.value(bits))
                 }
             }
@@ -634,6 +673,7 @@ impl Inner {
             }
         };
         after();
+        self.check_callbacks()?;
         Ok(Value::Object(Object::from_words(self.signature.result(), self.result_layout.size, words)))
     }
 }

@@ -119,7 +119,7 @@ static PARKED: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether some thread has a failure parked.
 #[inline(always)]
-pub(super) fn is_any_parked() -> bool {
+pub(crate) fn is_any_parked() -> bool {
     PARKED.load(Ordering::Relaxed) != 0
 }
 
@@ -177,32 +177,38 @@ pub(crate) struct Outer {
 }
 
 impl Outer {
-    #[inline(always)]
     pub(crate) fn begin() -> Outer {
-        Outer { before: if is_any_parked() { take_failure() } else { None } }
+        Outer { before: take_failure() }
     }
 
     /// The failure of a callback below the call.
-    #[inline(always)]
-    pub(crate) fn end(self) -> Option<Failure> {
-        if is_any_parked() || self.before.is_some() { self.end_slowly() } else { None }
-    }
-
-    #[cold]
-    fn end_slowly(self) -> Option<Failure> {
+    pub(crate) fn end(mut self) -> Option<Failure> {
         let own = take_failure();
-        if let Some(before) = self.before {
-            home::with_current(|home| home.park(before));
-        }
+        self.park_before();
         own
     }
 
-    /// The result of the call, or the failure that makes it worthless.
-    #[inline(always)]
-    pub(crate) fn report<R>(self, result: Result<R>, function: impl FnOnce() -> String) -> Result<R> {
-        match self.end() {
-            None => result,
-            Some(failure) => result.and(Err(Error::Callback { function: function(), failure: Box::new(failure) })),
+    fn park_before(&mut self) {
+        if let Some(before) = self.before.take() {
+            home::with_current(|home| home.park(before));
         }
+    }
+
+    /// Whether what the call has given is worth anything.
+    ///
+    /// # Errors
+    /// [`Error::Callback`] where a callback below the call has failed.
+    pub(crate) fn check(self, function: impl FnOnce() -> String) -> Result<()> {
+        match self.end() {
+            None => Ok(()),
+            Some(failure) => Err(Error::Callback { function: function(), failure: Box::new(failure) }),
+        }
+    }
+}
+
+/// Whatever came of the call, the outer one's failure still has to wait for it.
+impl Drop for Outer {
+    fn drop(&mut self) {
+        self.park_before();
     }
 }

@@ -2,7 +2,8 @@
 
 use std::ffi::c_void;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ptr::{self, NonNull};
 
 use crate::abi::{Move, Place, Plan, Register, Source};
 use crate::closure::Interface;
@@ -281,13 +282,11 @@ unsafe fn handle_values<H: ValueHandler, const N: usize>(
     slots: *const Slot,
     result: *mut u8,
 ) -> Result<(), HandlerError> {
-    let mut values = [const { Value::Void }; N];
-    let values = &mut values[..interface.parameters.len()];
+    let mut values = Values { values: [const { MaybeUninit::uninit() }; N], filled: 0, owning: interface.owning };
     // SAFETY: said by the caller.
-    unsafe {
-        read_arguments(interface, slots, values)?;
-        write_result(interface, &H::handle(handler, values)?, result)
-    }
+    let values = unsafe { values.fill(interface, slots)? };
+    // SAFETY: said by the caller.
+    unsafe { write_result(interface, H::handle(handler, values)?, result) }
 }
 
 /// Runs a handler with any number of values.
@@ -301,44 +300,65 @@ unsafe fn handle_many<H: ValueHandler>(
     slots: *const Slot,
     result: *mut u8,
 ) -> Result<(), HandlerError> {
-    let mut values = vec![Value::Void; interface.parameters.len()];
+    let count = interface.parameters.len();
+    let values: Vec<_> = std::iter::repeat_with(MaybeUninit::uninit).take(count).collect();
+    let mut values = Values { values, filled: 0, owning: interface.owning };
     // SAFETY: said by the caller.
-    unsafe {
-        read_arguments(interface, slots, &mut values)?;
-        write_result(interface, &H::handle(handler, &values)?, result)
+    let values = unsafe { values.fill(interface, slots)? };
+    // SAFETY: said by the caller.
+    unsafe { write_result(interface, H::handle(handler, values)?, result) }
+}
+
+/// The values of a callback's arguments.
+struct Values<S: AsMut<[MaybeUninit<Value<'static>>]>> {
+    values: S,
+    filled: usize,
+    /// Whether some of them may own something. Most callbacks have none to drop.
+    owning: bool,
+}
+
+impl<S: AsMut<[MaybeUninit<Value<'static>>]>> Values<S> {
+    /// Makes values of the arguments, for all of which there is room.
+    ///
+    /// # Safety
+    /// As for [`SlotRunner::run`].
+    #[inline(always)]
+    unsafe fn fill(&mut self, interface: &Interface, slots: *const Slot) -> Result<&[Value<'static>], HandlerError> {
+        let room = &mut self.values.as_mut()[..interface.parameters.len()];
+        let offsets = interface.plan.slot_offsets.iter();
+        for (index, ((value, kind), offset)) in room.iter_mut().zip(&interface.parameters).zip(offsets).enumerate() {
+            // SAFETY: the plan's offsets lie within the slots, and an argument of that kind is there; what came in a
+            // general register or in memory came as a whole word.
+            unsafe {
+                let from = slots.byte_add(*offset as usize);
+                // Each value is made in its place, not chosen first and moved then.
+                match kind {
+                    Kind::I32 => value.write(Value::I32(from.cast::<i32>().read())),
+                    Kind::I64 => value.write(Value::I64(from.cast::<i64>().read())),
+                    Kind::F64 => value.write(Value::F64(from.cast::<f64>().read())),
+                    Kind::F32 => value.write(Value::F32(from.cast::<f32>().read())),
+                    Kind::Pointer => value.write(Value::Pointer(from.cast::<*mut c_void>().read())),
+                    Kind::Void | Kind::Object | Kind::Other => value.write(read_other(interface, index, from.cast())?),
+                    integer => value.write(integer.value(from.cast::<u64>().read())),
+                };
+            }
+            self.filled = index + 1;
+        }
+        // SAFETY: all of them were just written.
+        Ok(unsafe { &*(ptr::from_ref::<[MaybeUninit<_>]>(room) as *const [Value<'static>]) })
     }
 }
 
-/// Makes values of the arguments.
-///
-/// # Safety
-/// As for [`SlotRunner::run`].
-#[inline(always)]
-unsafe fn read_arguments(
-    interface: &Interface,
-    slots: *const Slot,
-    values: &mut [Value<'_>],
-) -> Result<(), HandlerError> {
-    let offsets = interface.plan.slot_offsets.iter();
-    for (index, ((value, kind), offset)) in values.iter_mut().zip(&interface.parameters).zip(offsets).enumerate() {
-        let value: *mut Value<'_> = value;
-        // SAFETY: the plan's offsets lie within the slots, and an argument of that kind is there; what came in a general
-        // register or in memory came as a whole word. What is overwritten owns nothing.
-        unsafe {
-            let from = slots.byte_add(*offset as usize);
-            // Each value is made in its place, not chosen first and moved then.
-            match kind {
-                Kind::I32 => value.write(Value::I32(from.cast::<i32>().read())),
-                Kind::I64 => value.write(Value::I64(from.cast::<i64>().read())),
-                Kind::F64 => value.write(Value::F64(from.cast::<f64>().read())),
-                Kind::F32 => value.write(Value::F32(from.cast::<f32>().read())),
-                Kind::Pointer => value.write(Value::Pointer(from.cast::<*mut c_void>().read())),
-                Kind::Void | Kind::Object | Kind::Other => value.write(read_other(interface, index, from.cast())?),
-                integer => value.write(integer.value(from.cast::<u64>().read())),
+impl<S: AsMut<[MaybeUninit<Value<'static>>]>> Drop for Values<S> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.owning {
+            for value in &mut self.values.as_mut()[..self.filled] {
+                // SAFETY: it was written, and is not used any more.
+                unsafe { value.assume_init_drop() };
             }
         }
     }
-    Ok(())
 }
 
 /// The value of an argument that goes by way of its bytes.
@@ -365,14 +385,17 @@ unsafe fn read_other(interface: &Interface, index: usize, from: *const u8) -> Re
 /// # Safety
 /// `result` has room for it.
 #[inline(always)]
-unsafe fn write_result(interface: &Interface, value: &Value<'_>, result: *mut u8) -> Result<(), HandlerError> {
+unsafe fn write_result(interface: &Interface, value: Value<'_>, result: *mut u8) -> Result<(), HandlerError> {
+    // What has a slot owns nothing, so there is nothing to drop either.
+    let value = ManuallyDrop::new(value);
     // SAFETY: said by the caller; a scalar stands in the low bytes of its slot, which come first on both architectures.
     unsafe {
-        match (interface.result.slot(value), interface.result_size) {
+        match (interface.result.slot(&value), interface.result_size) {
             (Some(slot), 8) => result.cast::<Slot>().write(slot),
             (Some(slot), 4) => result.cast::<u32>().write((&raw const slot).cast::<u32>().read()),
             (Some(slot), size) => (&raw const slot).cast::<u8>().copy_to_nonoverlapping(result, size),
-            (None, _) => write_other(interface, value, result)?,
+            (None, _) if interface.result == Kind::Void && matches!(*value, Value::Void) => {}
+            (None, _) => write_other(interface, ManuallyDrop::into_inner(value), result)?,
         }
     }
     Ok(())
@@ -384,25 +407,22 @@ unsafe fn write_result(interface: &Interface, value: &Value<'_>, result: *mut u8
 /// As for [`write_result`].
 #[cold]
 #[inline(never)]
-unsafe fn write_other(interface: &Interface, value: &Value<'_>, result: *mut u8) -> Result<(), HandlerError> {
+unsafe fn write_other(interface: &Interface, value: Value<'_>, result: *mut u8) -> Result<(), HandlerError> {
     let ty = interface.signature.result();
     if ty.is_void() {
-        return match value {
-            Value::Void => Ok(()),
-            other => Err(refused(Mismatch {
-                place: "the result".into(),
-                declared: ty.to_string(),
-                given: other.describe(),
-                reason: "there is no void value".into(),
-            })),
-        };
+        return Err(refused(Mismatch {
+            place: "the result".into(),
+            declared: ty.to_string(),
+            given: value.describe(),
+            reason: "there is no void value".into(),
+        }));
     }
     // SAFETY: there is room for the result, which is written here for the first time.
     let bytes = unsafe {
         result.write_bytes(0, interface.result_size);
         std::slice::from_raw_parts_mut(result, interface.result_size)
     };
-    value::write(ty, value, bytes).map_err(|mut mismatch| {
+    value::write(ty, &value, bytes).map_err(|mut mismatch| {
         mismatch.place.insert_str(0, "the result");
         refused(mismatch)
     })

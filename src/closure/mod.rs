@@ -83,6 +83,8 @@ pub(crate) struct Interface {
     signature: Signature,
     plan: Plan,
     parameters: Box<[Kind]>,
+    /// Whether values of the parameters may own something.
+    owning: bool,
     result: Kind,
     result_size: usize,
     /// The result of a callback that fails: as many bytes as the result has, in whole words.
@@ -128,8 +130,10 @@ impl CallbackInterface {
             Type::Void => 0,
             ty => layout::of(ty, Arch::HOST)?.size,
         };
+        let parameters: Box<[Kind]> = signature.parameters().iter().map(|parameter| Kind::of(&parameter.ty)).collect();
         let interface = Interface {
-            parameters: signature.parameters().iter().map(|parameter| Kind::of(&parameter.ty)).collect(),
+            owning: parameters.iter().any(|kind| matches!(kind, Kind::Object | Kind::Other)),
+            parameters,
             result: Kind::of(signature.result()),
             result_size,
             default: vec![0; result_size.div_ceil(8)].into(),

@@ -103,15 +103,16 @@ impl Guard {
     /// - Where foreign code calls back into code that may not be left without unwinding, as all Rust code with values to
     ///   drop, that happens by a callback of this engine or within [`suspended`].
     pub unsafe fn call(&self, function: &Function, arguments: &[Value<'_>]) -> Result<Value<'static>> {
-        let outer = Outer::begin();
-        let result = function.call_through(arguments, |slots, result| {
+        function.call_through(arguments, |slots, result| {
+            let outer = Outer::begin();
             // SAFETY: slots and result are as the declaration says; the caller answers for the rest.
-            match unsafe { record::run(function, slots, result) }? {
-                None => Ok(()),
+            let caught = unsafe { record::run(function, slots, result) };
+            let checked = outer.check(|| function.signature().title());
+            match caught? {
+                None => checked,
                 Some(caught) => Err(Error::Fault(Box::new(Fault::of_values(function, arguments, caught)))),
             }
-        });
-        outer.report(result, || function.signature().title())
+        })
     }
 
     /// Calls a function as [`Function::call_slots`] does, and reports a fault in it as an error. Allocates nothing where
@@ -140,12 +141,12 @@ impl Guard {
         let outer = Outer::begin();
         // SAFETY: the caller keeps the same promises.
         let caught = unsafe { record::run(function, arguments, result) };
-        let result = caught.and_then(|caught| match caught {
-            None => Ok(()),
+        let checked = outer.check(|| function.signature().title());
+        match caught? {
+            None => checked,
             // SAFETY: the slots are still there.
             Some(caught) => Err(Error::Fault(Box::new(unsafe { Fault::of_slots(function, arguments, caught) }))),
-        });
-        outer.report(result, || function.signature().title())
+        }
     }
 }
 
