@@ -39,16 +39,18 @@ pub(crate) fn table(rows: &[Row], output: &mut impl Write) -> io::Result<()> {
     let ways: Vec<Way> =
         Way::value_variants().iter().copied().filter(|way| rows.iter().any(|row| row.engine == *way)).collect();
     writeln!(output, "Nanoseconds per call, and in brackets how many direct calls that is.\n")?;
-    let titles: String = ways.iter().map(|way| format!("{:>15}", way.name())).collect();
+    let cell = |line: &[Row], way: &Way| match line.iter().find(|row| row.engine == *way) {
+        Some(row) => format!("{:.2} ({:.2})", row.ns, row.ratio),
+        None => "-".to_owned(),
+    };
+    let width = |way: &Way| {
+        let cells = rows.chunk_by(|a, b| a.case == b.case).map(|line| cell(line, way).len());
+        cells.chain([way.name().len()]).max().unwrap_or_default() + 2
+    };
+    let titles: String = ways.iter().map(|way| format!("{:>1$}", way.name(), width(way))).collect();
     writeln!(output, "{:<8}{titles}", "")?;
     for line in rows.chunk_by(|a, b| a.case == b.case) {
-        let cells: String = ways
-            .iter()
-            .map(|way| match line.iter().find(|row| row.engine == *way) {
-                Some(row) => format!("{:>15}", format!("{:.2} ({:.2})", row.ns, row.ratio)),
-                None => format!("{:>15}", "-"),
-            })
-            .collect();
+        let cells: String = ways.iter().map(|way| format!("{:>1$}", cell(line, way), width(way))).collect();
         writeln!(output, "{:<8}{cells}", line[0].case)?;
     }
     Ok(())
