@@ -1,5 +1,6 @@
 //! The engine's one error type. It keeps its sources, and names what was expected and what came.
 
+use std::any::Any;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -197,6 +198,12 @@ impl Error {
     pub(crate) fn unsupported(message: impl Into<String>) -> Error {
         Error::Unsupported { message: message.into() }
     }
+}
+
+/// The text of a panic, where it has one.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("with a value that is no text")
 }
 
 fn plural(count: usize) -> &'static str {

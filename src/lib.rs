@@ -53,6 +53,7 @@ pub mod function;
 pub mod guard;
 pub mod interface;
 pub mod library;
+mod notifier;
 pub mod pool;
 mod trampoline;
 pub mod types;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::closure::home::{self, Home};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_text};
 
 /// What a handler may return in place of a value: any error.
 pub type HandlerError = Box<dyn StdError + Send + Sync>;
@@ -91,12 +91,6 @@ impl fmt::Display for Failure {
             Cause::Refused(reason) => f.write_str(reason),
         }
     }
-}
-
-/// The text of a panic, where it has one.
-fn panic_text(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("with a value that is no text")
 }
 
 impl fmt::Debug for Failure {

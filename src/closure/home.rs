@@ -5,7 +5,7 @@ use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use crate::closure::State;
 use crate::closure::failure::{Failure, count_parked, count_taken};
 use crate::error::{Error, Result};
+use crate::notifier::eventfd;
 
 /// What others know of a thread.
 ///
@@ -321,13 +322,7 @@ impl Home {
         if let Some(file) = self.notifier.get() {
             return Ok(file);
         }
-        // SAFETY: a plain call.
-        let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        if descriptor < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor is new, and owned by nobody else.
-        let file = unsafe { File::from_raw_fd(descriptor) };
+        let file = eventfd()?;
         Ok(self.notifier.get_or_init(|| file))
     }
 }

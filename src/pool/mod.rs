@@ -21,9 +21,9 @@ mod pending;
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::mem;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -35,8 +35,10 @@ pub use pending::{Completed, Pending};
 
 use crate::code::fork::{self, Generation};
 use crate::errno::Errno;
+use crate::error::panic_text;
 use crate::error::{Error, Result};
 use crate::function::Function;
+use crate::notifier::eventfd;
 use crate::value::{SlotBuffer, Value};
 use pending::Completer;
 
@@ -251,27 +253,13 @@ impl Job {
         };
         let outcome = match catch_unwind(AssertUnwindSafe(call)) {
             Ok(result) => result.map(|value| Completed { value, errno, arguments }),
-            Err(panic) => {
-                Err(Error::CallPanicked { function: function.signature().title(), message: panic_text(&*panic) })
-            }
+            Err(panic) => Err(Error::CallPanicked {
+                function: function.signature().title(),
+                message: panic_text(&*panic).to_owned(),
+            }),
         };
         (completer, outcome)
     }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("no message").to_owned()
-}
-
-fn eventfd() -> io::Result<File> {
-    // SAFETY: no pointers are involved.
-    let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-    if descriptor < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor is new, and owned by nobody else.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }.into())
 }
 
 /// Sets up a [`Pool`].
