@@ -1,5 +1,6 @@
 //! Threads: callbacks on ones that Rust has never seen.
 
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -10,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jitcall::closure::{Policy, catch, notifier, serve, serve_for, take_failure};
-use jitcall::{CallbackInterface, Engine, Function, Value};
+use jitcall::{CallbackInterface, Closure, Engine, Function, Value};
 
 use crate::kinds::{Any, of_int};
 use crate::tiers::{engines, find};
@@ -266,6 +267,68 @@ fn failures_that_nobody_can_take_are_written_out() {
     }
     let line = "jitcall: a thread ended, and no call on it reported this: callback lost: panicked: on 0\n";
     assert_eq!(text.matches(line).count(), engines().len(), "{text}");
+}
+
+/// A handler that serves may not be entered from inside itself so either, where it has its variables to itself.
+#[test]
+fn exclusive_handlers_are_not_handed_over_into_themselves() {
+    for engine in engines() {
+        let (own, runs) = (Cell::new(None), Cell::new(0));
+        let closure = handed_over(&engine).typed_mut(|x: i32| -> i32 {
+            runs.set(runs.get() + 1);
+            let own: &Any<'_> = own.take().expect("it runs once");
+            call_on_a_thread(&engine, own, 1, || while serve_for(Duration::from_millis(1)) == 0 {}) + x
+        });
+        let closure = Any::Home(closure.unwrap());
+        own.set(Some(&closure));
+        // SAFETY: that is its type.
+        let f: IntFunction = unsafe { function(closure.as_ptr()) };
+        let mut given = 0;
+        let expected = "callback f: called while it runs, though its handler is FnMut";
+        assert_eq!(failure_of(|| given = f(100)), expected, "by {}", engine.tier());
+        assert_eq!((given, runs.get()), (91, 1));
+    }
+}
+
+thread_local! {
+    /// What is dropped when the thread ends, before or after what the engine keeps for the thread.
+    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
+}
+
+/// A closure that is called when it is dropped; the results are sent.
+struct Kept(Closure<'static>, mpsc::Sender<i32>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // SAFETY: that is its type.
+        let f: IntFunction = unsafe { function(self.0.as_ptr()) };
+        self.1.send(f(1)).unwrap();
+        // One more is made, or it is an error.
+        drop(Closure::typed(self.0.signature(), |x: i32| -> i32 { x }));
+    }
+}
+
+/// Closures may outlive all else on their thread: then they give their default.
+#[test]
+fn closures_may_go_as_their_thread_ends() {
+    for engine in engines() {
+        for kept_first in [false, true] {
+            let (send, receive) = mpsc::channel();
+            let captured = Arc::new(());
+            let (own, interface) = (Arc::clone(&captured), handed_over(&engine));
+            let work = move || {
+                if kept_first {
+                    KEPT.with(|_| ());
+                }
+                let closure = interface.typed(move |x: i32| -> i32 { x + Arc::strong_count(&own) as i32 }).unwrap();
+                KEPT.set(Some(Kept(closure, send)));
+            };
+            thread::spawn(work).join().unwrap();
+            let given = receive.recv().unwrap();
+            assert!(given == 3 || given == -9, "{given}");
+            assert_eq!(Arc::strong_count(&captured), 1, "kept first: {kept_first}, by {}", engine.tier());
+        }
+    }
 }
 
 /// Shared closures go where they are sent, and are dropped there.
