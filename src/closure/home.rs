@@ -230,6 +230,16 @@ impl Home {
         }
     }
 
+    /// Parks a failure that another thread has met with; not where this one has ended, so that nobody would ever take it.
+    /// Says whether it has not.
+    pub(super) fn tell(&self, failure: Failure) -> bool {
+        let inbox = locked(&self.inbox);
+        if !inbox.ended {
+            self.park(failure);
+        }
+        !inbox.ended
+    }
+
     /// Takes the failure that is parked here.
     pub(super) fn take_failure(&self) -> Option<Failure> {
         let mut place = locked(&self.failure);

@@ -60,7 +60,8 @@ use crate::value::{self, Value};
 use handler::{BySlots, ByValues, SlotRunner};
 use state::{Inner, Rules};
 
-/// What happens when C calls a closure on another thread than its home thread.
+/// What happens when C calls a closure on another thread than its home thread. Where that has ended, the closure returns
+/// its default, and a failure is parked on the calling thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
     /// It returns its default, and a failure is parked on the home thread.

@@ -184,16 +184,18 @@ impl State {
     /// A callback has come on a thread where it may not run: the home thread does the work, or is told.
     #[cold]
     fn hand_over(&self, work: &mut dyn FnMut()) -> bool {
-        let name = || self.interface().signature.title();
-        if !self.handed_over {
-            self.home().park(Failure::refused(name(), "called on another thread than the one that made it"));
-            return false;
+        if self.handed_over {
+            if self.home().hand_over(work) {
+                return true;
+            }
+        } else {
+            let name = self.interface().signature.title();
+            if self.home().tell(Failure::refused(name, "called on another thread than the one that made it")) {
+                return false;
+            }
         }
-        let done = self.home().hand_over(work);
-        if !done {
-            self.park(|name| Failure::refused(name, "the thread that made it has ended"));
-        }
-        done
+        self.park(|name| Failure::refused(name, "the thread that made it has ended"));
+        false
     }
 }
 
