@@ -27,6 +27,7 @@
 //!
 //! What happens when a handler fails is told in [`failure`].
 
+mod entrance;
 pub mod failure;
 mod handler;
 mod home;
@@ -39,6 +40,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+pub use entrance::Entrance;
 pub use failure::{Failure, HandlerError, catch, take_failure};
 pub use handler::{Arguments, Exclusive, Outcome, Reentrant, Shared};
 pub use home::{notifier, serve, serve_for};
@@ -47,14 +49,15 @@ pub use typed::{CallbackArguments, TypedHandler};
 pub(crate) use home::Guarded;
 pub(crate) use state::{State, note_call_of_the_dead};
 
-use crate::abi::{Convention, Place, Plan, Register};
-use crate::code::entries::{self, Entry, Pool};
+use crate::abi::{Convention, Plan};
+use crate::code::entries::{Entry, Pool};
 use crate::ctype::{CType, check_types};
+use crate::emit::RecordPlace;
 use crate::engine::{Engine, Tier};
 use crate::error::{Error, Result};
 use crate::function::Kind;
 use crate::trampoline::entry::{enter_by_plan, enter_with_record_in, is_wide};
-use crate::types::signature::{Parameter, Signature};
+use crate::types::signature::Signature;
 use crate::types::{Arch, Type, layout};
 use crate::value::{self, Value};
 use handler::{BySlots, ByValues, SlotRunner};
@@ -115,21 +118,16 @@ impl Interface {
 
 impl CallbackInterface {
     pub(crate) fn new(engine: &Engine, signature: &Signature) -> Result<CallbackInterface> {
-        if signature.is_variadic() {
-            return Err(Error::unsupported(format!(
-                "{signature} as a callback: what follows the named arguments cannot be known"
-            )));
-        }
-        let plan = Plan::new(signature, Convention::HOST)?;
+        let Entrance { plan, register, suffices } = Entrance::of(signature, Convention::HOST)?;
         crate::engine::check_vectors(&plan)?;
-        let registers = RegisterEntry::new(signature, &plan, engine.tier())?;
+        let registers = register.map(|register| RegisterEntry::new(register, suffices, engine.tier()));
         let by_slots = match registers {
             // Nobody will enter it.
-            Some(RegisterEntry { suffice: true, .. }) => None,
+            Some(RegisterEntry { suffices: true, .. }) => None,
             _ => engine.entry(signature, &plan)?,
         };
         let by_slots = match by_slots {
-            Some(code) => BySlotsEntry { code, pool: Pool::Mapped(entries::Place::Scratch) },
+            Some(code) => BySlotsEntry { code, pool: Pool::Mapped(RecordPlace::Scratch) },
             None => BySlotsEntry { code: enter_by_plan as *const c_void, pool: Pool::Linked },
         };
         let result_size = match signature.result() {
@@ -306,7 +304,7 @@ impl CallbackInterface {
     fn by_slots<R: SlotRunner>(&self) -> Way {
         let Interface { registers, by_slots, plan, .. } = &*self.inner;
         match registers {
-            Some(registers) if registers.suffice => registers.way(handler::register_runner::<R>(plan)),
+            Some(registers) if registers.suffices => registers.way(handler::register_runner::<R>(plan)),
             _ => by_slots.way(handler::slot_runner::<R>()),
         }
     }
@@ -359,36 +357,20 @@ struct RegisterEntry {
     code: Option<*const c_void>,
     pool: Pool,
     /// Whether handlers over slots can be entered so too.
-    suffice: bool,
+    suffices: bool,
 }
 
 impl RegisterEntry {
-    /// `None` where the declared arguments leave no general register.
-    fn new(signature: &Signature, plan: &Plan, tier: Tier) -> Result<Option<RegisterEntry>> {
-        let Some(register) = free_register(signature)? else { return Ok(None) };
-        let suffice = handler::fits_registers(plan);
-        Ok(Some(match tier {
-            Tier::Jit => RegisterEntry { code: None, pool: Pool::Mapped(entries::Place::Argument(register)), suffice },
-            Tier::Asm => RegisterEntry { code: Some(enter_with_record_in(register)), pool: Pool::Linked, suffice },
-        }))
+    fn new(register: u8, suffices: bool, tier: Tier) -> RegisterEntry {
+        match tier {
+            Tier::Jit => RegisterEntry { code: None, pool: Pool::Mapped(RecordPlace::Argument(register)), suffices },
+            Tier::Asm => RegisterEntry { code: Some(enter_with_record_in(register)), pool: Pool::Linked, suffices },
+        }
     }
 
     fn way(self, run: *const ()) -> Way {
         Way { code: self.code.unwrap_or(run.cast()), run, pool: self.pool }
     }
-}
-
-/// The general register that an argument behind the declared ones is passed in, if there is one.
-fn free_register(signature: &Signature) -> Result<Option<u8>> {
-    let mut parameters = signature.parameters().to_vec();
-    parameters.push(Parameter::unnamed(Type::pointer()));
-    // A signature may have too many parameters for one more.
-    let Ok(longer) = Signature::with_parameters(signature.result().clone(), parameters) else { return Ok(None) };
-    let plan = Plan::new(&longer, Convention::HOST)?;
-    Ok(plan.moves.last().and_then(|value| match value.place {
-        Place::Register(Register::Gpr(number)) => Some(number),
-        _ => None,
-    }))
 }
 
 /// How a handler is entered: the entry, where it goes on, and what that calls.

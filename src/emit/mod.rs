@@ -1,13 +1,16 @@
 //! Machine code for a [`Plan`], for either architecture on any host.
 //!
 //! Stubs are written once, against the small `Assembler` of this module; `x86_64` and `aarch64` turn each of its
-//! steps into a few instructions through dynasm. `call` is the road of a call, `entry` that of a callback; what comes
-//! out are bytes that run at any address.
+//! steps into a few instructions through dynasm. `call` is the road of a call, `entry` that of a callback, `page` what C
+//! enters first; what comes out are bytes that run at any address.
 
 mod aarch64;
 mod call;
 pub(crate) mod entry;
+mod page;
 mod x86_64;
+
+pub use page::{ENTRY_SIZE, RECORD_DISTANCE, RecordPlace, page_entry};
 
 use crate::abi::{Part, Plan, Register, Width};
 use crate::error::Result;
