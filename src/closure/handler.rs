@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use crate::abi::Plan;
-use crate::closure::entrance::REGISTERS;
 use crate::closure::Interface;
+use crate::closure::entrance::REGISTERS;
 use crate::closure::failure::HandlerError;
 use crate::closure::state::{Inner, Rules, Run, State, execute};
 use crate::code::entries::Record;
