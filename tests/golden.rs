@@ -56,7 +56,10 @@ const CALLBACKS: &[(&str, &str)] = &[
     ("callback_mixed_pair", "struct pair { long a; double b; }; struct pair mixed_pair(struct pair)"),
     ("callback_big24", "struct big { long a, b, c; }; struct big big24(struct big, long)"),
     ("callback_hfa", "struct color { float r, g, b; }; struct color hfa(struct color, struct color)"),
-    ("callback_reference", "struct record { int id; char name[20]; }; int reference(struct record, int, struct record)"),
+    (
+        "callback_reference",
+        "struct record { int id; char name[20]; }; int reference(struct record, int, struct record)",
+    ),
     (
         "callback_block",
         "struct block { char bytes[400]; }; struct block block(long, long, long, long, long, long, long, long, \
