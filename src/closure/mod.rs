@@ -34,11 +34,12 @@ mod home;
 mod state;
 mod typed;
 
+use std::any::TypeId;
 use std::ffi::c_void;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use entrance::Entrance;
 pub use failure::{Failure, HandlerError, catch, take_failure};
@@ -96,6 +97,8 @@ pub(crate) struct Interface {
     /// record.
     registers: Option<RegisterEntry>,
     wide: bool,
+    /// Rust's types that were found to be the signature's: mostly, all typed handlers have the same.
+    checked: OnceLock<TypeId>,
     /// Keeps the code alive.
     engine: Engine,
 }
@@ -142,6 +145,7 @@ impl CallbackInterface {
             by_slots,
             registers,
             wide: is_wide(&plan),
+            checked: OnceLock::new(),
             engine: engine.clone(),
             signature: signature.clone(),
             plan,
@@ -165,6 +169,7 @@ impl CallbackInterface {
             plan: inner.plan.clone(),
             parameters: inner.parameters.clone(),
             default: default.into(),
+            checked: inner.checked.clone(),
             engine: inner.engine.clone(),
             ..*inner
         };
@@ -311,8 +316,13 @@ impl CallbackInterface {
 
     /// The way to a handler that takes Rust's types, once they are checked.
     fn by_types<H: TypedHandler<A, R>, A: CallbackArguments, R: CType>(&self) -> Result<Way> {
-        let Interface { registers, by_slots, signature, .. } = &*self.inner;
-        check_types::<A, R>(signature)?;
+        let Interface { registers, by_slots, signature, checked, .. } = &*self.inner;
+        let types = TypeId::of::<(A, R)>();
+        if checked.get() != Some(&types) {
+            check_types::<A, R>(signature)?;
+            // What was there before is as right.
+            let _ = checked.set(types);
+        }
         Ok(match registers {
             Some(registers) => registers.way(A::runner::<H, R>()),
             None => by_slots.way(typed::slot_runner::<A, H, R>()),
