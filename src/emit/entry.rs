@@ -72,10 +72,10 @@ fn spill_registers<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) 
             } else {
                 spill.emit(assembler, at);
             }
-        } else if value.source == Source::Result {
-            if let Some(register) = argument_register(value) {
-                assembler.store(register, frame.kept_at);
-            }
+        } else if value.source == Source::Result
+            && let Some(register) = argument_register(value)
+        {
+            assembler.store(register, frame.kept_at);
         }
     }
     if plan.moves.iter().any(|value| Spill::of(value).is_some_and(|spill| spill.width == Width::B32)) {
