@@ -66,7 +66,7 @@ unsafe impl<T: 'static> CType for *mut T {
 ///
 /// # Safety
 /// `call` passes the tuple's members, in order, to a C function.
-pub unsafe trait CArguments: Copy {
+pub unsafe trait CArguments: Copy + 'static {
     /// The C types and the Rust names of the members.
     fn c_types() -> Vec<(Type, &'static str)>;
 

@@ -81,5 +81,9 @@ struct Readme;
 
 /// So do those of the other documents.
 #[cfg(doctest)]
+#[doc = include_str!("../docs/callbacks.md")]
+struct Callbacks;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/safety.md")]
 struct Safety;

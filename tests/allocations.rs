@@ -12,7 +12,8 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use cases::{Add2, Case, Fma3, Mix8, Mix16, Noop, StructBig24, StructIntFloat, StructPoint};
-use jitcall::{Engine, Function, Signature, Tier};
+use jitcall::closure::{Arguments, Outcome};
+use jitcall::{Engine, Function, Signature, Slot, Tier, Value};
 
 /// The system's allocator, which counts what each thread asks it for.
 struct Counting;
@@ -103,7 +104,30 @@ fn calls_allocate_nothing() {
     }
 }
 
-/// What the other test stands on: allocations are seen, among them those for results of more than 32 bytes.
+#[test]
+fn callbacks_allocate_nothing() {
+    let declaration = "struct big { long a, b, c; }; struct big callback(struct big, int, double)";
+    let signature = Signature::parse(declaration).unwrap();
+    for tier in [Tier::Jit, Tier::Asm] {
+        let engine = Engine::builder().tier(tier).build().unwrap();
+        let (callback, call) = (engine.prepare_callback(&signature).unwrap(), engine.prepare(&signature).unwrap());
+        let values = callback.values(|values| Ok(Value::Object(values[0].as_object().unwrap().clone()))).unwrap();
+        let zero = |_: Arguments<'_>, mut result: Outcome<'_>| {
+            // SAFETY: there is room for the result.
+            unsafe { result.as_mut_ptr().write_bytes(0, 24) };
+        };
+        let slots = callback.slots(zero).unwrap();
+        let (arguments, mut result) = ([Slot::from(0i64); 5], [0i64; 3]);
+        for closure in [values.as_ptr(), slots.as_ptr()] {
+            // SAFETY: the closures have that signature; there is room for the result.
+            let mut run = || unsafe { call.call(closure, arguments.as_ptr(), result.as_mut_ptr().cast()) };
+            run(); // binds what the thread keeps
+            assert_eq!(allocations(run), 0, "{tier}");
+        }
+    }
+}
+
+/// What the other tests stand on: allocations are seen, among them those for results of more than 32 bytes.
 #[test]
 fn allocations_are_counted() {
     assert_eq!(allocations(|| drop(black_box(Box::new(1)))), CALLS);

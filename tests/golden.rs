@@ -1,4 +1,4 @@
-//! The exact code of stubs, for both architectures on either: one file in `golden/` for each.
+//! The exact code of stubs and closure entries, for both architectures on either: one file in `golden/` for each.
 //!
 //! After a change that is meant, `JITCALL_BLESS=1 cargo test --test golden` writes the files anew; what has changed
 //! in them is for the eye to judge.
@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use jitcall::abi::{Convention, Plan};
+use jitcall::emit::RecordPlace;
 use jitcall::{Arch, Signature, Type, emit};
 use jitcall_disasm::{Machine, disassemble, listing};
 
@@ -40,19 +41,75 @@ const STUBS: &[(&str, &str, &[&str])] = &[
     ("vector", "typedef float vector __attribute__((vector_size(16))); vector vector_add(vector, vector)", &[]),
 ];
 
-fn golden(name: &str, declaration: &str, tail: &[&str], arch: Arch) -> String {
+/// The name of a file, and the declaration of a function that closures are made of.
+const CALLBACKS: &[(&str, &str)] = &[
+    ("callback_compare", "int compare(const void *, const void *)"),
+    ("callback_narrow", "signed char narrow(short, unsigned char, _Bool)"),
+    ("callback_unsigned", "unsigned short unsigned_result(double)"),
+    ("callback_float", "float float_result(float, double)"),
+    ("callback_mix8", "double mix8(int, double, long, float, void *, double, short, float)"),
+    (
+        "callback_stack",
+        "long stack(long, long, long, long, long, long, long, long, signed char, double, double, double, double, \
+         double, double, double, double, float)",
+    ),
+    ("callback_mixed_pair", "struct pair { long a; double b; }; struct pair mixed_pair(struct pair)"),
+    ("callback_big24", "struct big { long a, b, c; }; struct big big24(struct big, long)"),
+    ("callback_hfa", "struct color { float r, g, b; }; struct color hfa(struct color, struct color)"),
+    (
+        "callback_reference",
+        "struct record { int id; char name[20]; }; int reference(struct record, int, struct record)",
+    ),
+    (
+        "callback_block",
+        "struct block { char bytes[400]; }; struct block block(long, long, long, long, long, long, long, long, \
+         struct block)",
+    ),
+    ("callback_long_double", "long double long_double(long double, long double)"),
+    ("callback_complex", "long double _Complex complex_result(double _Complex)"),
+    ("callback_vector", "typedef float vector __attribute__((vector_size(16))); vector vector_add(vector, vector)"),
+    ("callback_vector32", "typedef float wide __attribute__((vector_size(32))); wide wide_add(wide, wide)"),
+    ("callback_void", "void notify(void)"),
+];
+
+/// The name of a file, and where an entry leaves its record's address.
+const ENTRIES: &[(&str, RecordPlace)] = &[
+    ("entry_scratch", RecordPlace::Scratch),
+    ("entry_argument2", RecordPlace::Argument(2)),
+    ("entry_argument5", RecordPlace::Argument(5)),
+];
+
+fn shown(code: &[u8], arch: Arch) -> String {
+    let machine = match arch {
+        Arch::X86_64 => Machine::X86_64,
+        Arch::Aarch64 => Machine::Aarch64,
+    };
+    format!("{} bytes\n\n{}", code.len(), listing(&disassemble(code, machine)))
+}
+
+fn stub(name: &str, declaration: &str, tail: &[&str], arch: Arch) -> String {
     let mut signature = Signature::parse(declaration).expect(name);
     if !tail.is_empty() {
         signature = signature.with_tail(tail.iter().map(|ty| Type::parse(ty).expect(name))).expect(name);
     }
     let plan = Plan::new(&signature, Convention::of(arch)).expect(name);
-    let code = emit::call_stub(&plan).expect(name);
-    let machine = match arch {
-        Arch::X86_64 => Machine::X86_64,
-        Arch::Aarch64 => Machine::Aarch64,
-    };
     let tail = if tail.is_empty() { String::new() } else { format!("... = {}\n", tail.join(", ")) };
-    format!("{}\n{tail}{} bytes\n\n{}", signature.declaration(), code.len(), listing(&disassemble(&code, machine)))
+    format!("{}\n{tail}{}", signature.declaration(), shown(&emit::call_stub(&plan).expect(name), arch))
+}
+
+fn callback(name: &str, declaration: &str, arch: Arch) -> String {
+    let signature = Signature::parse(declaration).expect(name);
+    let plan = Plan::new(&signature, Convention::of(arch)).expect(name);
+    format!("{}\n{}", signature.declaration(), shown(&emit::closure_entry(&plan).expect(name), arch))
+}
+
+/// All that is in the files for an architecture, by name.
+fn golden(arch: Arch) -> Vec<(&'static str, String)> {
+    let stubs = STUBS.iter().map(|(name, declaration, tail)| (*name, stub(name, declaration, tail, arch)));
+    let callbacks = CALLBACKS.iter().map(|(name, declaration)| (*name, callback(name, declaration, arch)));
+    let entry = |place| shown(&emit::page_entry(arch, place, emit::RECORD_DISTANCE), arch);
+    let entries = ENTRIES.iter().map(|(name, place)| (*name, format!("record in {place:?}\n{}", entry(*place))));
+    stubs.chain(callbacks).chain(entries).collect()
 }
 
 fn file(arch: Arch, name: &str) -> PathBuf {
@@ -64,8 +121,8 @@ fn stubs_are_as_they_were_read() {
     let bless = env::var_os("JITCALL_BLESS").is_some();
     let mut changed = Vec::new();
     for arch in Arch::ALL {
-        for (name, declaration, tail) in STUBS {
-            let (path, now) = (file(arch, name), golden(name, declaration, tail, arch));
+        for (name, now) in golden(arch) {
+            let path = file(arch, name);
             if bless {
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(&path, now).unwrap();
@@ -83,9 +140,10 @@ fn stubs_are_as_they_were_read() {
 #[test]
 fn every_file_belongs_to_a_stub() {
     for arch in Arch::ALL {
+        let known: Vec<PathBuf> = golden(arch).iter().map(|(name, _)| file(arch, name)).collect();
         for entry in fs::read_dir(file(arch, "add").parent().unwrap()).unwrap() {
             let path = entry.unwrap().path();
-            let known = STUBS.iter().any(|(name, ..)| path == file(arch, name));
+            let known = known.contains(&path);
             assert!(known, "{} is of no stub", path.display());
         }
     }

@@ -1,8 +1,8 @@
 // The pool of closure entries of AArch64: {count} of them, which the linker makes, for where no page can be made
 // executable at run time. Each knows the place of its record, and jumps where that says.
 //
-// This is the body of a naked function of src/trampoline/entry.rs; the entries start at the next
-// multiple of their size from its own start.
+// This is the body of a naked function of src/trampoline/entry.rs; the entries start at the next multiple of their size
+// from its own start.
 //
 //   entry n:    x16 = address of record n; jump to what the record's first word says
 

@@ -1,8 +1,8 @@
 # The pool of closure entries of x86_64: {count} of them, which the linker makes, for where no page can be made executable
 # at run time. Each knows the place of its record, and jumps where that says.
 #
-# AT&T syntax, which takes an index in the address. This is the body of a naked function of src/trampoline/entry.rs; the entries start at the next
-# multiple of their size from its own start.
+# AT&T syntax, which takes an index in the address. This is the body of a naked function of src/trampoline/entry.rs; the
+# entries start at the next multiple of their size from its own start.
 #
 #   entry n:    r11 = address of record n; jump to what the record's first word says
 

@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::{self, NonNull};
 
-use crate::abi::{Move, Place, Plan, Register, Source};
+use crate::abi::Plan;
 use crate::closure::Interface;
+use crate::closure::entrance::REGISTERS;
 use crate::closure::failure::HandlerError;
 use crate::closure::state::{Inner, Rules, Run, State, execute};
 use crate::code::entries::Record;
@@ -187,24 +188,6 @@ fn register_runners<H: SlotRunner, R: Default>() -> [*const (); REGISTERS + 1] {
         run4: a b c d;
         run5: a b c d e;
     }
-}
-
-/// The most arguments that [`register_runner`] takes.
-pub(super) const REGISTERS: usize = 5;
-
-/// Whether [`register_runner`] has a function for closures of that plan.
-pub(super) fn fits_registers(plan: &Plan) -> bool {
-    let mut moves = plan.moves.iter().enumerate();
-    let mut results = plan.result.parts();
-    let general = |number: usize, value: &Move| {
-        value.place == Place::Register(Register::Gpr(number as u8)) && value.source == Source::Slot(8 * number as u32)
-    };
-    plan.moves.len() <= REGISTERS
-        && plan.blocks.is_empty()
-        && moves.all(|(number, value)| general(number, value))
-        && results.len() <= 1
-        && results.all(|part| part.register == Register::Gpr(0) && part.size >= 4)
-        && (plan.result.size == 0 || plan.result.parts().len() == 1)
 }
 
 /// Runs handlers of a kind with slots.

@@ -27,18 +27,21 @@
 //!
 //! What happens when a handler fails is told in [`failure`].
 
+mod entrance;
 pub mod failure;
 mod handler;
 mod home;
 mod state;
 mod typed;
 
+use std::any::TypeId;
 use std::ffi::c_void;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+pub use entrance::Entrance;
 pub use failure::{Failure, HandlerError, catch, take_failure};
 pub use handler::{Arguments, Exclusive, Outcome, Reentrant, Shared};
 pub use home::{notifier, serve, serve_for};
@@ -47,14 +50,15 @@ pub use typed::{CallbackArguments, TypedHandler};
 pub(crate) use home::Guarded;
 pub(crate) use state::{State, note_call_of_the_dead};
 
-use crate::abi::{Convention, Place, Plan, Register};
-use crate::code::entries::{self, Entry, Pool};
+use crate::abi::{Convention, Plan};
+use crate::code::entries::{Entry, Pool};
 use crate::ctype::{CType, check_types};
+use crate::emit::RecordPlace;
 use crate::engine::{Engine, Tier};
 use crate::error::{Error, Result};
 use crate::function::Kind;
 use crate::trampoline::entry::{enter_by_plan, enter_with_record_in, is_wide};
-use crate::types::signature::{Parameter, Signature};
+use crate::types::signature::Signature;
 use crate::types::{Arch, Type, layout};
 use crate::value::{self, Value};
 use handler::{BySlots, ByValues, SlotRunner};
@@ -92,6 +96,8 @@ pub(crate) struct Interface {
     default: Box<[u64]>,
     entries: Entries,
     wide: bool,
+    /// Rust's types that were found to be the signature's: mostly, all typed handlers have the same.
+    checked: OnceLock<TypeId>,
     /// Keeps the code alive.
     engine: Engine,
 }
@@ -114,16 +120,12 @@ impl Interface {
 
 impl CallbackInterface {
     pub(crate) fn new(engine: &Engine, signature: &Signature) -> Result<CallbackInterface> {
-        if signature.is_variadic() {
-            return Err(Error::unsupported(format!(
-                "{signature} as a callback: what follows the named arguments cannot be known"
-            )));
-        }
-        let plan = Plan::new(signature, Convention::HOST)?;
+        let Entrance { plan, register, suffices } = Entrance::of(signature, Convention::HOST)?;
         crate::engine::check_vectors(&plan)?;
-        let entries = match Entries::new(engine, signature, &plan, engine.tier()) {
+        let tier = engine.tier();
+        let entries = match Entries::new(engine, signature, &plan, register, suffices, tier) {
             Err(Error::CodeMemory { .. }) if engine.is_automatic() => {
-                Entries::new(engine, signature, &plan, Tier::Asm)?
+                Entries::new(engine, signature, &plan, register, suffices, Tier::Asm)?
             }
             entries => entries?,
         };
@@ -140,6 +142,7 @@ impl CallbackInterface {
             default: vec![0; result_size.div_ceil(8)].into(),
             entries,
             wide: is_wide(&plan),
+            checked: OnceLock::new(),
             engine: engine.clone(),
             signature: signature.clone(),
             plan,
@@ -163,6 +166,7 @@ impl CallbackInterface {
             plan: inner.plan.clone(),
             parameters: inner.parameters.clone(),
             default: default.into(),
+            checked: inner.checked.clone(),
             engine: inner.engine.clone(),
             ..*inner
         };
@@ -302,15 +306,20 @@ impl CallbackInterface {
     fn by_slots<R: SlotRunner>(&self) -> Way {
         let Interface { entries, plan, .. } = &*self.inner;
         match entries {
-            Entries { by_registers: Some(entry), suffice: true, .. } => entry.way(handler::register_runner::<R>(plan)),
+            Entries { by_registers: Some(entry), suffices: true, .. } => entry.way(handler::register_runner::<R>(plan)),
             Entries { by_slots, .. } => by_slots.way(handler::slot_runner::<R>()),
         }
     }
 
     /// The way to a handler that takes Rust's types, once they are checked.
     fn by_types<H: TypedHandler<A, R>, A: CallbackArguments, R: CType>(&self) -> Result<Way> {
-        let Interface { entries, signature, .. } = &*self.inner;
-        check_types::<A, R>(signature)?;
+        let Interface { entries, signature, checked, .. } = &*self.inner;
+        let types = TypeId::of::<(A, R)>();
+        if checked.get() != Some(&types) {
+            check_types::<A, R>(signature)?;
+            // What was there before is as right.
+            let _ = checked.set(types);
+        }
         Ok(match entries.by_registers {
             Some(entry) => entry.way(A::runner::<H, R>()),
             None => entries.by_slots.way(typed::slot_runner::<A, H, R>()),
@@ -344,7 +353,7 @@ struct Entries {
     /// argument register.
     by_registers: Option<EntryKind>,
     /// Whether handlers over slots can be entered in the second way too; the first is not there then.
-    suffice: bool,
+    suffices: bool,
 }
 
 /// A pool, and where its entries go on; at the runner itself, where that is `None`.
@@ -355,20 +364,25 @@ struct EntryKind {
 }
 
 impl Entries {
-    fn new(engine: &Engine, signature: &Signature, plan: &Plan, tier: Tier) -> Result<Entries> {
-        let free = free_register(signature)?;
-        let suffice = free.is_some() && handler::fits_registers(plan);
+    fn new(
+        engine: &Engine,
+        signature: &Signature,
+        plan: &Plan,
+        register: Option<u8>,
+        suffices: bool,
+        tier: Tier,
+    ) -> Result<Entries> {
         if tier == Tier::Asm {
             let linked = |code| EntryKind { pool: Pool::Linked, code: Some(code) };
-            let by_registers = free.map(|register| linked(enter_with_record_in(register)));
-            return Ok(Entries { by_slots: linked(enter_by_plan as *const c_void), by_registers, suffice });
+            let by_registers = register.map(|register| linked(enter_with_record_in(register)));
+            return Ok(Entries { by_slots: linked(enter_by_plan as *const c_void), by_registers, suffices });
         }
         let mapped = |place, code| EntryKind { pool: Pool::Mapped(place), code };
-        let by_registers = free.map(|register| mapped(entries::Place::Argument(register), None));
-        let code = if suffice { None } else { Some(engine.entry(signature, plan)?) };
-        let by_slots = mapped(entries::Place::Scratch, code);
-        by_registers.filter(|_| suffice).unwrap_or(by_slots).pool.reserve()?;
-        Ok(Entries { by_slots, by_registers, suffice })
+        let by_registers = register.map(|register| mapped(RecordPlace::Argument(register), None));
+        let code = if suffices { None } else { Some(engine.entry(signature, plan)?) };
+        let by_slots = mapped(RecordPlace::Scratch, code);
+        by_registers.filter(|_| suffices).unwrap_or(by_slots).pool.reserve()?;
+        Ok(Entries { by_slots, by_registers, suffices })
     }
 }
 
@@ -376,19 +390,6 @@ impl EntryKind {
     fn way(self, run: *const ()) -> Way {
         Way { pool: self.pool, code: self.code.unwrap_or(run.cast()), run }
     }
-}
-
-/// The general register that an argument behind the declared ones is passed in, if there is one.
-fn free_register(signature: &Signature) -> Result<Option<u8>> {
-    let mut parameters = signature.parameters().to_vec();
-    parameters.push(Parameter::unnamed(Type::pointer()));
-    // A signature may have too many parameters for one more.
-    let Ok(longer) = Signature::with_parameters(signature.result().clone(), parameters) else { return Ok(None) };
-    let plan = Plan::new(&longer, Convention::HOST)?;
-    Ok(plan.moves.last().and_then(|value| match value.place {
-        Place::Register(Register::Gpr(number)) => Some(number),
-        _ => None,
-    }))
 }
 
 /// How a handler is entered: the entry, where it goes on, and what that calls.

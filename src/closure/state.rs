@@ -90,7 +90,7 @@ impl State {
     /// Where the function that runs the handler lies in the state, in bytes.
     pub(crate) const RUN: usize = offset_of!(State, run);
 
-    /// Where it says whether the plan has vectors of 32 bytes.
+    /// Where it says whether the plan has vectors of 32 bytes, which AArch64 has no registers for.
     #[cfg(target_arch = "x86_64")]
     pub(crate) const WIDE: usize = offset_of!(State, wide);
 

@@ -31,8 +31,10 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use crate::code::fork::{self, CodeGuard, Guarded};
 use crate::code::unwind::{FrameKind, Registration};
+use crate::emit::{ENTRY_SIZE, RECORD_DISTANCE, RecordPlace, page_entry};
 use crate::error::{Error, Result};
 use crate::trampoline::entry as linked;
+use crate::types::Arch;
 
 /// What an entry reads: where to go on, and the closure's state. An entry without a closure goes to
 /// [`linked::dead`](crate::trampoline::entry::dead).
@@ -42,6 +44,8 @@ pub(crate) struct Record {
     /// Of a free record, the next free one.
     state: AtomicPtr<c_void>,
 }
+
+const _: () = assert!(size_of::<Record>() == ENTRY_SIZE, "entry n and record n are equally far into their halves");
 
 impl Record {
     /// Where the state lies in a record, in bytes.
@@ -61,20 +65,11 @@ impl Record {
     }
 }
 
-/// The register that an entry leaves its record's address in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// r11 or x16: no argument's.
-    Scratch,
-    /// The n-th general argument register.
-    Argument(u8),
-}
-
 /// Where entries come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pool {
     /// Pages that are mapped at run time, as many as are asked for.
-    Mapped(Place),
+    Mapped(RecordPlace),
     /// The program's own text, which has [`linked::POOL`] of them. They use r11 and x16.
     Linked,
 }
@@ -85,12 +80,11 @@ const KINDS: usize = if cfg!(target_arch = "x86_64") { 7 } else { 9 };
 static MAPPED: [FreeList; KINDS] = [const { FreeList::new() }; KINDS];
 static LINKED: FreeList = FreeList::new();
 
-impl Place {
-    fn kind(self) -> usize {
-        match self {
-            Place::Scratch => 0,
-            Place::Argument(number) => 1 + usize::from(number),
-        }
+/// Which kind of block has entries with their record there.
+fn kind(place: RecordPlace) -> usize {
+    match place {
+        RecordPlace::Scratch => 0,
+        RecordPlace::Argument(number) => 1 + usize::from(number),
     }
 }
 
@@ -124,7 +118,7 @@ impl Pool {
 
     fn free(self) -> &'static FreeList {
         match self {
-            Pool::Mapped(place) => &MAPPED[place.kind()],
+            Pool::Mapped(place) => &MAPPED[kind(place)],
             Pool::Linked => &LINKED,
         }
     }
@@ -133,7 +127,7 @@ impl Pool {
     #[cold]
     fn fresh(self) -> Result<NonNull<Record>> {
         match self {
-            Pool::Mapped(place) => BLOCKS.get(&mut fork::lock())[place.kind()].fresh(place),
+            Pool::Mapped(place) => BLOCKS.get(&mut fork::lock())[kind(place)].fresh(place),
             Pool::Linked => {
                 static USED: AtomicUsize = AtomicUsize::new(0);
                 let count = |used| (used < linked::POOL).then_some(used + 1);
@@ -244,9 +238,7 @@ fn unpack(head: u64) -> Option<NonNull<Record>> {
 
 /// Bytes of entries in a block, and of records.
 fn block_size() -> usize {
-    // Within reach of AArch64's `adr`, and at least a page.
-    const SMALLEST: usize = 64 << 10;
-    if cfg!(target_arch = "x86_64") { SMALLEST } else { region::page::size().max(SMALLEST) }
+    if cfg!(target_arch = "x86_64") { RECORD_DISTANCE } else { region::page::size().max(RECORD_DISTANCE) }
 }
 
 static BLOCKS: Guarded<[Blocks; KINDS]> =
@@ -267,7 +259,7 @@ struct Blocks {
 unsafe impl Send for Blocks {}
 
 impl Blocks {
-    fn fresh(&mut self, place: Place) -> Result<NonNull<Record>> {
+    fn fresh(&mut self, place: RecordPlace) -> Result<NonNull<Record>> {
         if self.left == 0 {
             self.records = self.map(place)?;
             self.left = block_size() / size_of::<Record>();
@@ -283,7 +275,7 @@ impl Blocks {
     }
 
     /// Maps a block, and gives its records.
-    fn map(&mut self, place: Place) -> Result<*mut Record> {
+    fn map(&mut self, place: RecordPlace) -> Result<*mut Record> {
         let size = block_size();
         let code = match &self.code {
             Some(code) => code,
@@ -333,10 +325,10 @@ pub(crate) fn mapped_bytes(guard: &mut CodeGuard) -> usize {
 }
 
 /// A file of entries that nobody can change any more.
-fn sealed_code(size: usize, place: Place) -> Result<File> {
+fn sealed_code(size: usize, place: RecordPlace) -> Result<File> {
     let refused = |step| move |source| Error::CodeMemory { step, source };
     let mut file = create().map_err(refused("memfd_create for closure entries"))?;
-    file.write_all(&entry(size, place).repeat(size / size_of::<Record>()))
+    file.write_all(&page_entry(Arch::HOST, place, size).repeat(size / ENTRY_SIZE))
         .map_err(refused("write of closure entries"))?;
     let seals = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
     // SAFETY: a plain call on a descriptor of ours.
@@ -362,43 +354,6 @@ fn create() -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(file) })
 }
 
-/// An entry whose record lies that far behind it.
-#[cfg(target_arch = "x86_64")]
-fn entry(distance: usize, place: Place) -> [u8; size_of::<Record>()] {
-    /// rdi rsi rdx rcx r8 r9, as instructions number them.
-    const ARGUMENTS: [u8; 6] = [7, 6, 2, 1, 8, 9];
-    let register = match place {
-        Place::Scratch => 11,
-        Place::Argument(number) => ARGUMENTS[usize::from(number)],
-    };
-    let (low, high) = (register & 7, register >> 3);
-    // endbr64; lea register, [rip + distance], counted from the next instruction, at 11; jmp [register]
-    let mut code = [0xcc; size_of::<Record>()];
-    code[..7].copy_from_slice(&[0xf3, 0x0f, 0x1e, 0xfa, 0x48 | high << 2, 0x8d, 0x05 | low << 3]);
-    code[7..11].copy_from_slice(&(distance as u32 - 11).to_le_bytes());
-    code[11..14].copy_from_slice(&[0x40 | high, 0xff, 0x20 | low]);
-    code
-}
-
-/// An entry whose record lies that far behind it.
-#[cfg(target_arch = "aarch64")]
-fn entry(distance: usize, place: Place) -> [u8; size_of::<Record>()] {
-    let register = match place {
-        Place::Scratch => 16,
-        Place::Argument(number) => u32::from(number),
-    };
-    // The two low bits of adr's immediate stand apart; it is counted from adr itself, at 4.
-    let reach = distance as u32 - 4;
-    let adr = 0x1000_0000 | (reach & 3) << 29 | (reach >> 2) << 5 | register;
-    // bti c; adr register, distance; ldr x17, [register]; br x17
-    let words = [0xd503_245f, adr, 0xf940_0011 | register << 5, 0xd61f_0220];
-    let mut code = [0; size_of::<Record>()];
-    for (bytes, word) in code.chunks_exact_mut(4).zip(words) {
-        bytes.copy_from_slice(&u32::to_le_bytes(word));
-    }
-    code
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -412,7 +367,7 @@ mod tests {
     }
 
     fn take(number: usize) -> Entry {
-        Pool::Mapped(Place::Scratch).take(code(number), ptr::without_provenance(number)).unwrap()
+        Pool::Mapped(RecordPlace::Scratch).take(code(number), ptr::without_provenance(number)).unwrap()
     }
 
     #[test]
@@ -424,7 +379,7 @@ mod tests {
             // SAFETY: entries can be read, and records live as long as the process.
             let (found, record) =
                 unsafe { (entry.address().cast::<[u8; size_of::<Record>()]>().read(), entry.record.as_ref()) };
-            assert_eq!(found, super::entry(block_size(), Place::Scratch));
+            assert_eq!(found, page_entry(Arch::HOST, RecordPlace::Scratch, block_size()));
             assert_eq!(record.code.load(Ordering::Relaxed).cast_const(), code(number));
             assert_eq!(record.state.load(Ordering::Relaxed).addr(), number);
         }

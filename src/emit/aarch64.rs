@@ -163,12 +163,16 @@ impl Assembler for Emitter<'_> {
         let (base, offset) = (number(base), offset as i32);
         match (first, width) {
             (Register::Gpr(n), Width::B4) => {
-                dynasm!(self.ops ; .arch aarch64 ; ldp W(n), W(n + 1), [X(base), offset]);
+                dynasm!(self.ops ; .arch aarch64 ; ldp W(n), W(n + 1), [XSP(base), offset]);
             }
-            (Register::Gpr(n), _) => dynasm!(self.ops ; .arch aarch64 ; ldp X(n), X(n + 1), [X(base), offset]),
-            (Register::Fpr(n), Width::B4) => dynasm!(self.ops ; .arch aarch64 ; ldp S(n), S(n + 1), [X(base), offset]),
-            (Register::Fpr(n), Width::B8) => dynasm!(self.ops ; .arch aarch64 ; ldp D(n), D(n + 1), [X(base), offset]),
-            (Register::Fpr(n), _) => dynasm!(self.ops ; .arch aarch64 ; ldp Q(n), Q(n + 1), [X(base), offset]),
+            (Register::Gpr(n), _) => dynasm!(self.ops ; .arch aarch64 ; ldp X(n), X(n + 1), [XSP(base), offset]),
+            (Register::Fpr(n), Width::B4) => {
+                dynasm!(self.ops ; .arch aarch64 ; ldp S(n), S(n + 1), [XSP(base), offset])
+            }
+            (Register::Fpr(n), Width::B8) => {
+                dynasm!(self.ops ; .arch aarch64 ; ldp D(n), D(n + 1), [XSP(base), offset])
+            }
+            (Register::Fpr(n), _) => dynasm!(self.ops ; .arch aarch64 ; ldp Q(n), Q(n + 1), [XSP(base), offset]),
             (Register::X87(_), _) => {} // not on this machine
         }
     }
@@ -219,6 +223,21 @@ impl Assembler for Emitter<'_> {
         }
     }
 
+    fn store_pair(&mut self, first: Register, at: u32, width: Width) {
+        let at = at as i32;
+        match (first, width) {
+            (Register::Gpr(n), _) => dynasm!(self.ops ; .arch aarch64 ; stp X(n), X(n + 1), [sp, at]),
+            (Register::Fpr(n), Width::B4) => dynasm!(self.ops ; .arch aarch64 ; stp S(n), S(n + 1), [sp, at]),
+            (Register::Fpr(n), Width::B8) => dynasm!(self.ops ; .arch aarch64 ; stp D(n), D(n + 1), [sp, at]),
+            (Register::Fpr(n), _) => dynasm!(self.ops ; .arch aarch64 ; stp Q(n), Q(n + 1), [sp, at]),
+            (Register::X87(_), _) => {} // not on this machine
+        }
+    }
+
+    fn leave_wide_vectors(&mut self) {
+        // No register is wider than what all code uses.
+    }
+
     fn load_x87(&mut self, _at: u32) {
         // There is no such register: no plan names one.
     }
@@ -261,6 +280,11 @@ impl Assembler for Emitter<'_> {
 
     fn call(&mut self, target: Role) {
         dynasm!(self.ops ; .arch aarch64 ; blr X(number(target)));
+    }
+
+    fn call_at(&mut self, base: Role, offset: u32) {
+        self.load(Role::Target, base, offset, Width::B8);
+        self.call(Role::Target);
     }
 
     fn jump(&mut self, target: Role) {

@@ -10,7 +10,7 @@
 //!   sp              the result, as the handler leaves it
 //! ```
 
-use crate::abi::{BlockPlace, Part, Place, Plan, Register, Source, Width};
+use crate::abi::{BlockPlace, Move, Part, Place, Plan, Register, Source, Width};
 use crate::emit::call::argument_register;
 use crate::emit::{Assembler, RESULT_IN, Role};
 use crate::error::Result;
@@ -60,20 +60,60 @@ impl Frame {
 
 /// Stores the argument registers in their slots, whole: what is above a value in its slot is nobody's.
 fn spill_registers<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
-    for value in &plan.moves {
-        match (value.place, value.source) {
-            (Place::Register(Register::Gpr(number)), Source::Slot(offset)) => {
-                assembler.store(Role::Argument(number), frame.slot(offset));
+    let mut rest = &*plan.moves;
+    while let [value, after @ ..] = rest {
+        rest = after;
+        if let Some(spill) = Spill::of(value) {
+            let at = frame.slot(spill.offset);
+            let next = after.first().and_then(Spill::of);
+            if next.is_some_and(|next| spill.precedes(&next)) && A::pairs(at, spill.width) {
+                assembler.store_pair(spill.register, at, spill.width);
+                rest = &after[1..];
+            } else {
+                spill.emit(assembler, at);
             }
-            (Place::Register(Register::Fpr(number)), Source::Slot(offset)) => {
-                assembler.store_vector(number, frame.slot(offset), value.width);
-            }
-            (_, Source::Result) => {
-                if let Some(register) = argument_register(value) {
-                    assembler.store(register, frame.kept_at);
-                }
-            }
-            _ => {}
+        } else if value.source == Source::Result
+            && let Some(register) = argument_register(value)
+        {
+            assembler.store(register, frame.kept_at);
+        }
+    }
+    if plan.moves.iter().any(|value| Spill::of(value).is_some_and(|spill| spill.width == Width::B32)) {
+        assembler.leave_wide_vectors();
+    }
+}
+
+/// An argument register, and where in the slots it goes.
+struct Spill {
+    register: Register,
+    offset: u32,
+    width: Width,
+}
+
+impl Spill {
+    fn of(value: &Move) -> Option<Spill> {
+        let (Place::Register(register), Source::Slot(offset)) = (value.place, value.source) else { return None };
+        let width = match register {
+            Register::Gpr(_) => Width::B8,
+            Register::Fpr(_) | Register::X87(_) => value.width,
+        };
+        Some(Spill { register, offset, width })
+    }
+
+    /// Whether another one is of the next register and goes to the next place.
+    fn precedes(&self, next: &Spill) -> bool {
+        let registers = match (self.register, next.register) {
+            (Register::Gpr(a), Register::Gpr(b)) | (Register::Fpr(a), Register::Fpr(b)) => a + 1 == b,
+            _ => false,
+        };
+        registers && self.width == next.width && self.offset as usize + self.width.bytes() == next.offset as usize
+    }
+
+    fn emit<A: Assembler>(&self, assembler: &mut A, at: u32) {
+        match self.register {
+            Register::Gpr(number) => assembler.store(Role::Argument(number), at),
+            Register::Fpr(number) => assembler.store_vector(number, at, self.width),
+            Register::X87(_) => {} // no convention passes arguments there
         }
     }
 }
@@ -121,8 +161,7 @@ fn run_handler<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
     }
     assembler.load(Role::Argument(0), Role::Target, RECORD_STATE, Width::B8);
     assembler.address(Role::Argument(1), frame.slots_at);
-    assembler.load(Role::Target, Role::Argument(0), STATE_RUN, Width::B8);
-    assembler.call(Role::Target);
+    assembler.call_at(Role::Argument(0), STATE_RUN);
 }
 
 /// Loads the result registers.
@@ -134,16 +173,35 @@ fn take_result<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
         return;
     }
     // The x87 stack grows downwards: what is loaded last is st0.
-    let mut parts: Vec<Part> = plan.result.parts().collect();
-    parts.reverse();
-    for part in parts {
-        let (offset, width) = (part.offset.into(), part_width(plan, part));
+    let parts: Vec<Part> = plan.result.parts().collect();
+    let mut rest = &*parts;
+    while let [before @ .., part] = rest {
+        rest = before;
+        let width = part_width(plan, *part);
+        if let [others @ .., first] = before
+            && A::pairs(first.offset.into(), width)
+            && is_next(first, part)
+            && part_width(plan, *first) == width
+        {
+            assembler.load_pair(first.register, Role::Stack, first.offset.into(), width);
+            rest = others;
+            continue;
+        }
         match part.register {
-            Register::Gpr(number) => assembler.load(Role::Result(number), Role::Stack, offset, width),
-            Register::Fpr(number) => assembler.load_vector(number, Role::Stack, offset, width),
-            Register::X87(_) => assembler.load_x87(offset),
+            Register::Gpr(number) => assembler.load(Role::Result(number), Role::Stack, part.offset.into(), width),
+            Register::Fpr(number) => assembler.load_vector(number, Role::Stack, part.offset.into(), width),
+            Register::X87(_) => assembler.load_x87(part.offset.into()),
         }
     }
+}
+
+/// Whether a part is in the next register of a kind, and in the next memory.
+fn is_next(first: &Part, second: &Part) -> bool {
+    let registers = match (first.register, second.register) {
+        (Register::Gpr(a), Register::Gpr(b)) | (Register::Fpr(a), Register::Fpr(b)) => a + 1 == b,
+        _ => false,
+    };
+    registers && first.offset + first.size == second.offset
 }
 
 /// How a part of the result is loaded.

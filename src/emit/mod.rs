@@ -1,13 +1,16 @@
 //! Machine code for a [`Plan`], for either architecture on any host.
 //!
 //! Stubs are written once, against the small `Assembler` of this module; `x86_64` and `aarch64` turn each of its
-//! steps into a few instructions through dynasm. `call` is the road of a call, `entry` that of a callback; what comes
-//! out are bytes that run at any address.
+//! steps into a few instructions through dynasm. `call` is the road of a call, `entry` that of a callback, `page` what C
+//! enters first; what comes out are bytes that run at any address.
 
 mod aarch64;
 mod call;
 pub(crate) mod entry;
+mod page;
 mod x86_64;
+
+pub use page::{ENTRY_SIZE, RECORD_DISTANCE, RecordPlace, page_entry};
 
 use crate::abi::{Part, Plan, Register, Width};
 use crate::error::Result;
@@ -120,9 +123,9 @@ trait Assembler {
     fn load(&mut self, to: Role, base: Role, offset: u32, width: Width);
     /// Fills the n-th vector argument register from memory.
     fn load_vector(&mut self, to: u8, base: Role, offset: u32, width: Width);
-    /// Whether one instruction fills two registers of that width from memory at that offset.
+    /// Whether one instruction moves two registers of that width from or to memory at that offset.
     fn pairs(offset: u32, width: Width) -> bool;
-    /// Fills an argument register and the next one of its kind from adjacent memory, where it can.
+    /// Fills an argument register, or a result register, and the next one of its kind from adjacent memory, where it can.
     fn load_pair(&mut self, first: Register, base: Role, offset: u32, width: Width);
     /// Opens a frame that a frame-pointer walk understands; keeps the address of the result if it is asked to.
     fn open_frame(&mut self, keep_result: bool);
@@ -132,6 +135,10 @@ trait Assembler {
     fn store(&mut self, from: Role, at: u32);
     /// Writes as much of the n-th vector argument register to the area as a value of that width takes.
     fn store_vector(&mut self, from: u8, at: u32, width: Width);
+    /// Writes an argument register and the next one of its kind to adjacent places of the area, where it can.
+    fn store_pair(&mut self, first: Register, at: u32, width: Width);
+    /// Has code that knows nothing of 32-byte vectors run at its usual speed, now that they are in memory.
+    fn leave_wide_vectors(&mut self);
     /// Pushes a value of the area, at that distance from the stack pointer, on the x87 stack.
     fn load_x87(&mut self, at: u32);
     /// Takes the address of a place in the area.
@@ -145,6 +152,8 @@ trait Assembler {
     fn vector_count(&mut self, count: u8);
     /// Calls through a register.
     fn call(&mut self, target: Role);
+    /// Calls through memory, with the base still in its register.
+    fn call_at(&mut self, base: Role, offset: u32);
     /// Jumps through a register.
     fn jump(&mut self, target: Role);
     /// Writes parts of the result to the address that [`open_frame`](Assembler::open_frame) kept.

@@ -169,12 +169,23 @@ impl Assembler for Emitter<'_> {
         }
     }
 
+    fn store_pair(&mut self, _first: Register, _at: u32, _width: Width) {
+        // There is no such instruction, as `pairs` says.
+    }
+
+    fn leave_wide_vectors(&mut self) {
+        dynasm!(self.ops ; .arch x64 ; vzeroupper);
+    }
+
     fn load_x87(&mut self, at: u32) {
         with_memory!(self, [fld TWORD], RSP, at as i32, []);
     }
 
     fn address(&mut self, to: Role, at: u32) {
-        with_memory!(self, [lea Rq(number(to)),], RSP, at as i32, []);
+        match at {
+            0 => dynasm!(self.ops ; .arch x64 ; mov Rq(number(to)), rsp),
+            at => with_memory!(self, [lea Rq(number(to)),], RSP, at as i32, []),
+        }
     }
 
     fn copy_block(&mut self, base: Role, offset: u32, at: u32, size: u32) {
@@ -229,6 +240,10 @@ impl Assembler for Emitter<'_> {
 
     fn call(&mut self, target: Role) {
         dynasm!(self.ops ; .arch x64 ; call Rq(number(target)));
+    }
+
+    fn call_at(&mut self, base: Role, offset: u32) {
+        with_memory!(self, [call QWORD], number(base), offset as i32, []);
     }
 
     fn jump(&mut self, target: Role) {

@@ -26,6 +26,40 @@ const SHOWN: &[(&str, &[&str])] = &[
     ("block", &["struct block { char bytes[100]; }; void fill(struct block)"]),
 ];
 
+/// A file's name, and the declaration after `show --callback`.
+const CALLBACKS: &[(&str, &str)] = &[
+    ("callback_compare", "int compare(const void *a, const void *b)"),
+    ("callback_narrow", "short narrow(char c, unsigned short, _Bool)"),
+    ("callback_mixed", "double mixed(int, double, struct { double x, y; })"),
+    ("callback_full", "long full(long, long, long, long, long, long, long, long, char)"),
+    ("callback_big", "struct big { long a, b, c; }; struct big twice(struct big value, float factor)"),
+    ("callback_long_double", "long double half(long double)"),
+    ("callback_empty", "struct nothing {}; void ignore(struct nothing, int)"),
+];
+
+/// Files in `show/`, against what is shown now.
+#[derive(Default)]
+struct Golden {
+    changed: Vec<String>,
+}
+
+impl Golden {
+    fn compare(&mut self, file: &str, now: &str) {
+        let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "show", file].iter().collect();
+        if env::var_os("JITCALL_BLESS").is_some() {
+            return fs::write(&path, now).unwrap();
+        }
+        let before = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        if now != before {
+            self.changed.push(format!("{file}\n--- before\n{before}--- now\n{now}"));
+        }
+    }
+
+    fn finish(self) {
+        assert!(self.changed.is_empty(), "{}", self.changed.join("\n"));
+    }
+}
+
 fn jitcall(arguments: &[&str]) -> Output {
     program::jitcall().args(arguments).output().expect("the program starts")
 }
@@ -38,26 +72,33 @@ fn output(arguments: &[&str]) -> String {
 
 #[test]
 fn plans_and_stubs_are_shown_for_both_targets() {
-    let bless = env::var_os("JITCALL_BLESS").is_some();
-    let mut changed = Vec::new();
+    let mut shown = Golden::default();
     for (name, arguments) in SHOWN {
         for target in ["x86_64", "aarch64"] {
-            let shown = output(&[&["show", "--target", target], *arguments].concat());
-            let (now, stub) = shown.split_once("\nstub(slots, target, result), ").expect("a stub");
+            let output = output(&[&["show", "--target", target], *arguments].concat());
+            let (now, stub) = output.split_once("\nstub(slots, target, result), ").expect("a stub");
             assert_whole(stub, target);
-            let file = format!("{name}.{target}.txt");
-            let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "show", &file].iter().collect();
-            if bless {
-                fs::write(&path, now).unwrap();
-                continue;
-            }
-            let before = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            if now != before {
-                changed.push(format!("{file}\n--- before\n{before}--- now\n{now}"));
-            }
+            shown.compare(&format!("{name}.{target}.txt"), now);
         }
     }
-    assert!(changed.is_empty(), "{}", changed.join("\n"));
+    shown.finish();
+}
+
+#[test]
+fn ways_back_are_shown_for_both_targets() {
+    let mut shown = Golden::default();
+    for (name, declaration) in CALLBACKS {
+        for target in ["x86_64", "aarch64"] {
+            let output = output(&["show", "--callback", "--target", target, declaration]);
+            let (now, _) = output.split_once("\nentry, record in ").expect("an entry");
+            for code in output[now.len()..].trim_start().split("\n\n") {
+                let size = code.find(" bytes:\n").expect("the size");
+                assert_whole(&code[code[..size].rfind(' ').map_or(0, |blank| blank + 1)..], target);
+            }
+            shown.compare(&format!("{name}.{target}.txt"), now);
+        }
+    }
+    shown.finish();
 }
 
 /// Below its size in bytes, a stub has lines for so many, and the first is a landing pad. (What else it holds is for
@@ -85,6 +126,7 @@ fn what_cannot_be_shown_is_an_error() {
         (&["int f(int, ...)", "--tail", "flaot"], "expected a type, found `flaot`"),
         (&["int f(flaot)"], "line 1, column 7: expected a type"),
         (&["typedef int number"], "the declaration declares no function"),
+        (&["--callback", "int f(int, ...)"], "as a callback: what follows the named arguments cannot be known"),
     ];
     for (arguments, expected) in cases {
         let output = jitcall(&[&["show"], *arguments].concat());

@@ -1,4 +1,6 @@
-//! `jitcall show`: where each argument goes, and the stub that brings it there.
+//! `jitcall show`: where each argument goes, and the stub that brings it there; with `--callback`, the way back.
+
+mod callback;
 
 use std::io::Write as _;
 
@@ -12,7 +14,8 @@ use crate::Failure;
 
 /// Shows where a call's arguments go, and the stub that brings them there.
 ///
-/// Stubs for both architectures can be shown on both.
+/// With `--callback`: where the arguments of a closure arrive when C calls it, and the code that it enters. What there is
+/// for both architectures can be shown on both.
 #[derive(clap::Args)]
 pub(crate) struct Show {
     /// C declaration; its last function is shown
@@ -23,6 +26,9 @@ pub(crate) struct Show {
     /// Types of the variadic arguments, such as 'int, double'
     #[arg(long, value_name = "TYPES")]
     tail: Option<String>,
+    /// Shows how C enters a closure of that declaration
+    #[arg(long, conflicts_with = "tail")]
+    callback: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -41,24 +47,18 @@ impl Show {
             Some(Target::X86_64) => Arch::X86_64,
             Some(Target::Aarch64) => Arch::Aarch64,
         };
-        let plan = Plan::new(&signature, Convention::of(arch))?;
-        let code = emit::call_stub(&plan)?;
-        let machine = match arch {
-            Arch::X86_64 => Machine::X86_64,
-            Arch::Aarch64 => Machine::Aarch64,
-        };
         let mut output = std::io::stdout().lock();
+        if self.callback {
+            return callback::show(&signature, arch, &mut output);
+        }
+        let plan = Plan::new(&signature, Convention::of(arch))?;
+        let stub = emit::call_stub(&plan)?;
         writeln!(output, "{}{signature};\n", signature.definitions())?;
-        writeln!(output, "{}:\n{}", plan.convention, columns(&rows(&signature, &plan)?))?;
+        writeln!(output, "{}:\n{}", plan.convention, columns(&rows(&signature, &plan, argument_place, result_place)?))?;
         for line in notes(&plan) {
             writeln!(output, "{line}")?;
         }
-        writeln!(
-            output,
-            "\nstub(slots, target, result), {} bytes:\n{}",
-            code.len(),
-            listing(&disassemble(&code, machine)).trim_end()
-        )?;
+        writeln!(output, "\nstub(slots, target, result), {} bytes:\n{}", stub.len(), code(&stub, arch))?;
         Ok(())
     }
 
@@ -74,8 +74,22 @@ impl Show {
     }
 }
 
+/// Machine code, disassembled.
+fn code(bytes: &[u8], arch: Arch) -> String {
+    let machine = match arch {
+        Arch::X86_64 => Machine::X86_64,
+        Arch::Aarch64 => Machine::Aarch64,
+    };
+    listing(&disassemble(bytes, machine)).trim_end().to_owned()
+}
+
 /// One row for each argument and one for the result, below a heading.
-fn rows(signature: &Signature, plan: &Plan) -> Result<Vec<[String; 5]>, Failure> {
+fn rows(
+    signature: &Signature,
+    plan: &Plan,
+    argument_place: fn(&Plan, u16) -> String,
+    result_place: fn(&Plan) -> String,
+) -> Result<Vec<[String; 5]>, Failure> {
     let mut rows = vec![["argument", "type", "bytes", "slots", "place"].map(str::to_owned)];
     let arch = plan.convention.arch();
     for (index, parameter) in signature.parameters().iter().enumerate() {
@@ -103,16 +117,11 @@ fn type_name(ty: &Type) -> String {
 
 fn argument_place(plan: &Plan, index: u16) -> String {
     let mut places: Vec<String> = Vec::new();
-    let (mut stack, mut bytes) = (None, 0);
     for value in plan.moves.iter().filter(|value| value.argument == Some(index)) {
         let place = match (value.place, value.source) {
             (Place::Register(register), _) => argument_register(plan, register, value.width),
             (Place::Stack(at), Source::Copy(_)) => format!("stack+{at}"),
-            (Place::Stack(at), _) => {
-                stack.get_or_insert(at);
-                bytes += 8;
-                continue;
-            }
+            (Place::Stack(_), _) => continue,
         };
         places.push(match value.source {
             Source::Copy(offset) => {
@@ -121,18 +130,25 @@ fn argument_place(plan: &Plan, index: u16) -> String {
             _ => place,
         });
     }
-    for block in plan.blocks.iter().filter(|block| block.argument == index) {
-        if let BlockPlace::Stack(at) = block.to {
-            stack.get_or_insert(at);
-            bytes += block.size;
-        }
-    }
-    match stack {
-        Some(at) if bytes > 8 => places.push(format!("stack+{at}, {bytes} bytes")),
-        Some(at) => places.push(format!("stack+{at}")),
-        None => {}
-    }
+    places.extend(stack_words(plan, index));
     if places.is_empty() { "none".to_owned() } else { places.join(", ") }
+}
+
+/// Where on the stack an argument's own bytes are, if they are there.
+fn stack_words(plan: &Plan, index: u16) -> Option<String> {
+    let words = plan.moves.iter().filter(|value| value.argument == Some(index)).filter_map(|value| {
+        match (value.place, value.source) {
+            (Place::Stack(at), Source::Slot(_)) => Some((at, 8)),
+            _ => None,
+        }
+    });
+    let blocks = plan.blocks.iter().filter(|block| block.argument == index).filter_map(|block| match block.to {
+        BlockPlace::Stack(at) => Some((at, block.size)),
+        BlockPlace::Copy(_) => None,
+    });
+    let pieces: Vec<(u32, u32)> = words.chain(blocks).collect();
+    let bytes: u32 = pieces.iter().map(|(_, bytes)| bytes).sum();
+    pieces.first().map(|(at, _)| if bytes > 8 { format!("stack+{at}, {bytes} bytes") } else { format!("stack+{at}") })
 }
 
 fn argument_register(plan: &Plan, register: Register, width: Width) -> String {
@@ -183,8 +199,8 @@ fn notes(plan: &Plan) -> Vec<String> {
 }
 
 /// Rows as columns, two blanks apart.
-fn columns(rows: &[[String; 5]]) -> String {
-    let mut widths = [0; 5];
+fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
