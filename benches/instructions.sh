@@ -22,14 +22,14 @@ count() {
 }
 
 printf '%-10s' ''
-printf '%8s' $engines
+printf '%15s' $engines
 printf '\n'
 for case in $cases; do
     printf '%-10s' "$case"
     for engine in $engines; do
         once=$(count "$case" "$engine" $calls)
         twice=$(count "$case" "$engine" $((2 * calls)))
-        printf '%8s' $(((twice - once + calls / 2) / calls))
+        printf '%15s' $(((twice - once + calls / 2) / calls))
     done
     printf '\n'
 done
