@@ -62,6 +62,7 @@ pub use place::{Place, Symbol};
 pub(crate) use record::{active, suspend};
 
 use crate::closure::failure::Outer;
+use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::function::Function;
 use crate::value::{Slot, Value};
@@ -103,16 +104,27 @@ impl Guard {
     /// - Where foreign code calls back into code that may not be left without unwinding, as all Rust code with values to
     ///   drop, that happens by a callback of this engine or within [`suspended`].
     pub unsafe fn call(&self, function: &Function, arguments: &[Value<'_>]) -> Result<Value<'static>> {
-        function.call_through(arguments, |slots, result| {
-            let outer = Outer::begin();
-            // SAFETY: slots and result are as the declaration says; the caller answers for the rest.
-            let caught = unsafe { record::run(function, slots, result) };
-            let checked = outer.check(|| function.signature().title());
-            match caught? {
-                None => checked,
-                Some(caught) => Err(Error::Fault(Box::new(Fault::of_values(function, arguments, caught)))),
-            }
-        })
+        // SAFETY: the caller keeps the same promises.
+        unsafe { call(function, arguments, None) }
+    }
+
+    /// Calls a function as [`Guard::call`] does, and gives the `errno` that the call left, as
+    /// [`Function::call_with_errno`] does.
+    ///
+    /// # Errors
+    /// As for [`Guard::call`].
+    ///
+    /// # Safety
+    /// As for [`Guard::call`].
+    pub unsafe fn call_with_errno(
+        &self,
+        function: &Function,
+        arguments: &[Value<'_>],
+    ) -> Result<(Value<'static>, Errno)> {
+        let mut errno = Errno(0);
+        // SAFETY: the caller keeps the same promises.
+        let value = unsafe { call(function, arguments, Some(&mut errno))? };
+        Ok((value, errno))
     }
 
     /// Calls a function as [`Function::call_slots`] does, and reports a fault in it as an error. Allocates nothing where
@@ -140,7 +152,7 @@ impl Guard {
     pub unsafe fn call_slots(&self, function: &Function, arguments: *const Slot, result: *mut u8) -> Result<()> {
         let outer = Outer::begin();
         // SAFETY: the caller keeps the same promises.
-        let caught = unsafe { record::run(function, arguments, result) };
+        let caught = unsafe { record::run(function, arguments, result, None) };
         let checked = outer.check(|| function.signature().title());
         match caught? {
             None => checked,
@@ -148,6 +160,23 @@ impl Guard {
             Some(caught) => Err(Error::Fault(Box::new(unsafe { Fault::of_slots(function, arguments, caught) }))),
         }
     }
+}
+
+/// A guarded call by values.
+///
+/// # Safety
+/// As for [`Guard::call`].
+unsafe fn call(function: &Function, arguments: &[Value<'_>], errno: Option<&mut Errno>) -> Result<Value<'static>> {
+    function.call_through(arguments, |slots, result| {
+        let outer = Outer::begin();
+        // SAFETY: slots and result are as the declaration says; the caller answers for the rest.
+        let caught = unsafe { record::run(function, slots, result, errno) };
+        let checked = outer.check(|| function.signature().title());
+        match caught? {
+            None => checked,
+            Some(caught) => Err(Error::Fault(Box::new(Fault::of_values(function, arguments, caught)))),
+        }
+    })
 }
 
 impl Drop for Guard {

@@ -21,6 +21,7 @@ use super::arch;
 use super::thread::Thread;
 use crate::closure::Guarded;
 use crate::engine::StubFunction;
+use crate::errno::Errno;
 use crate::error::Result;
 use crate::function::Function;
 use crate::interface::Bound;
@@ -81,21 +82,33 @@ impl Caught {
     }
 }
 
-/// Calls a function under a record, and says what was caught; the result is unspecified then.
+/// Calls a function under a record, and says what was caught; the result is unspecified then. Where `errno` is asked for,
+/// it is 0 when the function is entered, and read before anything else can change it.
 ///
 /// # Errors
 /// [`Error::Signals`](crate::Error::Signals) where the thread cannot be prepared; nothing was called.
 ///
 /// # Safety
 /// As for [`Function::call_slots`]. No frame between this one and a fault needs to be cleaned up.
-pub(super) unsafe fn run(function: &Function, arguments: *const Slot, result: *mut u8) -> Result<Option<Caught>> {
+pub(super) unsafe fn run(
+    function: &Function,
+    arguments: *const Slot,
+    result: *mut u8,
+    errno: Option<&mut Errno>,
+) -> Result<Option<Caught>> {
     let thread = Thread::current_or_new()?;
     let Bound { stub, context, .. } = *function.bound();
     let mut record = Record { stub, context, stack: null_mut(), instruction: null(), function, caught: None };
     let record = &raw mut record;
     let linked = Linked::new(thread, record);
+    if errno.is_some() {
+        Errno(0).set();
+    }
     // SAFETY: the guarded call returns what the stub in its record returns; the caller answers for that stub's call.
     unsafe { function.interface().invoke(arch::call, record.cast_const().cast(), arguments, result) };
+    if let Some(errno) = errno {
+        *errno = Errno::get();
+    }
     drop(linked);
     // SAFETY: the record is above, and the handler is done with it.
     Ok(unsafe { (*record).caught })

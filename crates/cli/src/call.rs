@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use jitcall::{Declarations, Engine, Errno, Error, Function, Library, Signature, Value};
+use jitcall::{Declarations, Engine, Errno, Error, Function, Guard, Library, Signature, Value};
 
 use crate::argument::{Arguments, Names};
 use crate::{Failure, render};
@@ -154,6 +154,8 @@ impl Call {
     }
 
     fn call(&self, function: &Function, arguments: &Arguments) -> Result<Outcome, Error> {
+        // A fault ends the call and not the program, which says what was called and how. Calls that are timed are plain.
+        let guard = if self.repeat.is_none() { Some(Guard::install()?) } else { None };
         let mut outcome = Outcome { result: Value::Void, errno: None, time: Duration::ZERO };
         let started = Instant::now();
         for _ in 0..self.repeat.unwrap_or(1) {
@@ -162,10 +164,16 @@ impl Call {
             // programmer does. The memory that arguments point at lives as long as `arguments`.
             unsafe {
                 if self.errno {
-                    let (result, errno) = function.call_with_errno(&arguments.values)?;
+                    let (result, errno) = match &guard {
+                        Some(guard) => guard.call_with_errno(function, &arguments.values)?,
+                        None => function.call_with_errno(&arguments.values)?,
+                    };
                     (outcome.result, outcome.errno) = (result, Some(errno));
                 } else {
-                    outcome.result = function.call(&arguments.values)?;
+                    outcome.result = match &guard {
+                        Some(guard) => guard.call(function, &arguments.values)?,
+                        None => function.call(&arguments.values)?,
+                    };
                 }
             }
         }

@@ -392,3 +392,14 @@ fn the_other_tier_answers_the_same() {
     let output = command.args(["call", DIV, "17", "5"]).env("JITCALL_TIER", "asm").output().unwrap();
     assert_eq!(text(&output.stdout), "{quot: 3, rem: 2}\n", "{}", text(&output.stderr));
 }
+
+/// A wrong address ends the call, not the program.
+#[test]
+fn faults_are_errors() {
+    for extra in [&[][..], &["--errno"]] {
+        let call = [&["unsigned long strlen(const void *s)", "0x10"], extra].concat();
+        let message = failure(&call);
+        assert!(message.starts_with("error: strlen(s = 0x10): SIGSEGV"), "{message}");
+        assert!(message.contains("at 0x10"), "{message}");
+    }
+}
