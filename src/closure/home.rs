@@ -12,6 +12,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::closure::State;
+use crate::closure::blocks::Blocks;
 use crate::closure::failure::{Failure, count_parked, count_taken};
 use crate::error::{Error, Result};
 use crate::notifier::eventfd;
@@ -29,6 +30,8 @@ pub(crate) struct Home {
     waiting: AtomicU32,
     /// States whose closures went while a callback ran. Only the thread itself uses it.
     retired: UnsafeCell<Vec<Retired>>,
+    /// Memory for the thread's next states. Only the thread itself uses it.
+    blocks: Blocks,
     /// The thread pointer, which tells running threads apart.
     thread: usize,
     /// Closures that refer to this, counted by the thread itself alone.
@@ -132,6 +135,7 @@ impl Home {
             active: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
             retired: UnsafeCell::default(),
+            blocks: Blocks::default(),
             thread,
             closures: AtomicUsize::new(0),
             guards: AtomicUsize::new(0),
@@ -192,6 +196,12 @@ impl Home {
         if self.waiting.load(Ordering::Relaxed) != 0 {
             self.free_retired();
         }
+    }
+
+    /// Memory for states of closures that are made and go on this thread, whose home it is.
+    #[inline]
+    pub(super) fn blocks(&self) -> &Blocks {
+        &self.blocks
     }
 
     /// Has a state freed when no callback runs on this thread, whose home it is: at once, if that is so now.
@@ -275,6 +285,7 @@ impl Home {
         }
         // Another thread may have the same thread pointer one day.
         self.gate.store(0, Ordering::Relaxed);
+        self.blocks.close();
         self.closures.load(Ordering::Relaxed) == 0
     }
 

@@ -27,6 +27,7 @@
 //!
 //! What happens when a handler fails is told in [`failure`].
 
+mod blocks;
 mod entrance;
 pub mod failure;
 mod handler;

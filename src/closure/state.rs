@@ -1,5 +1,6 @@
 //! The state of a closure: what its entry hands to the handler's runner, and how a handler is run.
 
+use std::alloc::{self, Layout};
 use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::Slot;
 use crate::abi::Plan;
 use crate::closure::Interface;
+use crate::closure::blocks::{self, Blocks};
 use crate::closure::failure::{Failure, HandlerError, is_any_parked};
 use crate::closure::home::{self, Home};
 use crate::error::Result;
@@ -66,23 +68,42 @@ impl<H: Rules> Inner<H> {
             wide: interface.wide,
             handed_over,
         };
-        Ok(NonNull::from(Box::leak(Box::new(Inner { state, handler }))).cast())
+        // SAFETY: a home lives as long as closures refer to it.
+        let memory = match unsafe { home.as_ref() } {
+            Some(home) if Blocks::fit::<Inner<H>>() => home.blocks().take(),
+            _ => blocks::allocate(Layout::new::<Inner<H>>()),
+        };
+        // SAFETY: the memory is for such a value, or as large and aligned.
+        unsafe { memory.cast::<Inner<H>>().write(Inner { state, handler }) };
+        Ok(memory.cast())
     }
 
     /// Frees a state.
     ///
     /// # Safety
-    /// It is from [`Inner::allocate`] with the same handler's type, and nobody uses it any more.
+    /// It is from [`Inner::allocate`] with the same handler's type, and nobody uses it any more. Where it has a home, this
+    /// is the home thread.
     pub(super) unsafe fn free(state: NonNull<State>) {
         // SAFETY: said by the caller.
-        let inner = unsafe { Box::from_raw(state.cast::<Inner<H>>().as_ptr()) };
-        // SAFETY: a home lives as long as closures refer to it, which is counted on its own thread: that is this one,
-        // since a closure with a home is dropped there, and so left last there.
-        if let Some(home) = unsafe { inner.state.home.as_ref() } {
-            home.leave();
+        let State { interface, home, .. } = unsafe { state.read() };
+        // SAFETY: said by the caller; a state itself has nothing to drop.
+        unsafe { state.cast::<Inner<H>>().drop_in_place() };
+        // SAFETY: said by the caller: the memory is from `allocate`, where the same decided. A home lives as long as
+        // closures refer to it, which is counted on its own thread.
+        unsafe {
+            match home.as_ref() {
+                Some(home) => {
+                    match Blocks::fit::<Inner<H>>() {
+                        true => home.blocks().keep(state.cast()),
+                        false => alloc::dealloc(state.as_ptr().cast(), Layout::new::<Inner<H>>()),
+                    }
+                    home.leave();
+                }
+                None => alloc::dealloc(state.as_ptr().cast(), Layout::new::<Inner<H>>()),
+            }
         }
         // SAFETY: `allocate` has counted it.
-        drop(unsafe { Arc::from_raw(inner.state.interface.as_ptr()) });
+        drop(unsafe { Arc::from_raw(interface.as_ptr()) });
     }
 }
 
