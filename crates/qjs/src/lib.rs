@@ -1,0 +1,1 @@
+//! `ffi.so`: the native module that lets QuickJS call C.
