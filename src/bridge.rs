@@ -117,8 +117,11 @@
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::fmt;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
+use std::sync::Arc;
 
+use crate::emit;
+use crate::emit::bridge::Blueprint;
 use crate::engine::Engine;
 use crate::types::signature::Signature;
 
@@ -260,23 +263,51 @@ pub struct State {
     pub failed: Cell<u32>,
 }
 
-/// A bridge stub. It can be called as long as this, or the engine, lives.
+/// A bridge stub. It can be called as long as this lives, or anything else of its engine.
 #[derive(Clone)]
 pub struct Bridge {
     entry: NonNull<u8>,
-    /// Keeps the stub.
-    _engine: Engine,
+    blueprint: Arc<Blueprint>,
+    /// Keeps the stub alive.
+    engine: Engine,
 }
 
+// SAFETY: machine code is never changed, and the engine is shared anyway.
+unsafe impl Send for Bridge {}
+
+// SAFETY: as above.
+unsafe impl Sync for Bridge {}
+
 impl Bridge {
-    /// The stub: a C function of the entry's signature, to be given to the host.
+    /// The stub of a blueprint, at its entry in the engine's memory.
+    pub(crate) fn new(engine: Engine, entry: NonNull<u8>, blueprint: Blueprint) -> Bridge {
+        Bridge { entry, blueprint: Arc::new(blueprint), engine }
+    }
+
+    /// The stub: a C function of the entry's signature, to be given to the host. It may be called with arguments as the
+    /// specification says, a [`Record`] whose target has the callee's signature and may be called with them, and a context
+    /// that the host's functions accept.
     pub fn as_ptr(&self) -> *const c_void {
         self.entry.as_ptr().cast()
     }
 
-    /// Its machine code.
+    /// Its machine code, to be looked at: how long it is is found out by making it once more.
     pub fn code(&self) -> &[u8] {
-        // SAFETY: that many bytes were written there once, and nothing changes them while the engine lives.
-        unsafe { std::slice::from_raw_parts(self.entry.as_ptr(), self.length) }
+        let mut again = Vec::new();
+        let length = emit::bridge_stub_into(&self.blueprint, &mut again).map_or(0, |()| again.len());
+        // SAFETY: the same blueprint makes the same code, so that many bytes are there; nothing changes them while the
+        // engine lives.
+        unsafe { std::slice::from_raw_parts(self.entry.as_ptr(), length) }
+    }
+
+    /// The engine that made it.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+impl fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bridge").field("entry", &self.as_ptr()).finish_non_exhaustive()
     }
 }
