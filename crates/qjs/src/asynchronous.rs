@@ -48,8 +48,7 @@ pub(crate) fn call<'a>(scope: Scope<'a>, record: &Record, arguments: &[JSValue])
     }
     let mut settlers = [JSValue::UNDEFINED; 2];
     // SAFETY: both functions are written.
-    let promise =
-        scope.own(unsafe { (scope.host().api.JS_NewPromiseCapability)(scope.ctx, settlers.as_mut_ptr()) })?;
+    let promise = scope.own(unsafe { (scope.host().api.JS_NewPromiseCapability)(scope.ctx, settlers.as_mut_ptr()) })?;
     let mut values = settlers.to_vec();
     values.push(scope.dup(record.owner()));
     values.extend(arguments.iter().take(parameters.len()).map(|value| scope.dup(*value)));
@@ -103,7 +102,8 @@ pub(crate) fn settle(scope: Scope<'_>) -> Result<()> {
         Ok(())
     })?;
     loop {
-        let done = event_loop.waiting.borrow().iter().position(|call| call.pending.as_ref().is_none_or(Pending::is_done));
+        let done =
+            event_loop.waiting.borrow().iter().position(|call| call.pending.as_ref().is_none_or(Pending::is_done));
         let Some(done) = done else { break };
         let mut call = event_loop.waiting.borrow_mut().remove(done);
         let outcome = match call.pending.take() {

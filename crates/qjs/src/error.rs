@@ -71,7 +71,9 @@ impl From<jitcall::Error> for Failure {
         use jitcall::Error;
         let kind = match &error {
             Error::Declaration(_) => Kind::Syntax,
-            Error::Type { .. } | Error::Argument { .. } | Error::ArgumentCount { .. } | Error::Value { .. } => Kind::Type,
+            Error::Type { .. } | Error::Argument { .. } | Error::ArgumentCount { .. } | Error::Value { .. } => {
+                Kind::Type
+            }
             _ => Kind::Error,
         };
         let mut message = error.to_string();

@@ -109,9 +109,8 @@ fn watch(scope: Scope<'_>, descriptor: RawFd, handler: JSCFunctionData) -> Resul
     let owner = scope.state.keeper(scope)?;
     let mut data = [data, *owner];
     // SAFETY: the host takes references of its own to the values.
-    let handler = scope.own(unsafe {
-        (scope.host().api.JS_NewCFunctionData)(scope.ctx, handler, 0, 0, 2, data.as_mut_ptr())
-    })?;
+    let handler =
+        scope.own(unsafe { (scope.host().api.JS_NewCFunctionData)(scope.ctx, handler, 0, 0, 2, data.as_mut_ptr()) })?;
     set_handler(scope, descriptor, *handler)
 }
 

@@ -1,7 +1,7 @@
 //! Native functions by which the module's script binds C functions and makes callbacks.
 
 use jitcall::{Arch, Signature};
-use jitcall_disasm::disassemble;
+use jitcall_disasm::{Machine, disassemble, listing};
 
 use crate::callback::Callback;
 use crate::convert::to_js;
@@ -80,9 +80,11 @@ pub(crate) fn source<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owne
     let mut source = format!("{};\n", record.function.signature());
     match record.code() {
         Some(code) => {
-            for line in disassemble(code, Arch::HOST) {
-                source.push_str(&format!("{:>4x}  {}\n", line.offset, line.text));
-            }
+            let machine = match Arch::HOST {
+                Arch::X86_64 => Machine::X86_64,
+                Arch::Aarch64 => Machine::Aarch64,
+            };
+            source.push_str(&listing(&disassemble(code, machine)));
         }
         None => source.push_str("(no stub: calls go by way of slots)\n"),
     }

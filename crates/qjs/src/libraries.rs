@@ -138,8 +138,7 @@ pub(crate) fn library<'a>(scope: Scope<'a>, value: JSValue) -> Option<&'a Librar
 
 /// `(library, name)`: the address of a symbol.
 pub(crate) fn symbol<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned<'a>> {
-    let library =
-        library(scope, argument(arguments, 0)).ok_or_else(|| Failure::of_type("expected a library"))?;
+    let library = library(scope, argument(arguments, 0)).ok_or_else(|| Failure::of_type("expected a library"))?;
     let address = library.symbol(&text(scope, arguments, 1, "the name")?)?;
     to_js::integer_value(scope, address.expose_provenance() as i128)
 }

@@ -49,9 +49,9 @@ fn length(scope: Scope<'_>, value: JSValue) -> Result<usize> {
         Some(number) if number < 0.0 => {
             Err(Failure::of_range(format!("the length: {} is out of range", scope.describe(value))))
         }
-        _ => scope.index(value).ok_or_else(|| {
-            Failure::of_type(format!("the length: expected an integer, got {}", scope.describe(value)))
-        }),
+        _ => scope
+            .index(value)
+            .ok_or_else(|| Failure::of_type(format!("the length: expected an integer, got {}", scope.describe(value)))),
     }
 }
 
@@ -141,9 +141,8 @@ pub(crate) fn view<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned<
         };
         let function = readable(scope, function)?;
         // SAFETY: the script answers for the function.
-        let function = unsafe {
-            std::mem::transmute::<*const c_void, Deallocate>(std::ptr::with_exposed_provenance(function))
-        };
+        let function =
+            unsafe { std::mem::transmute::<*const c_void, Deallocate>(std::ptr::with_exposed_provenance(function)) };
         let deallocator = Deallocator { function, context };
         Some((run_deallocator as _, Box::into_raw(Box::new(deallocator)).cast()))
     };
@@ -183,7 +182,9 @@ pub(crate) fn write<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned
     let mut temporaries = Temporaries::default();
     to_c::write(scope, &ty, argument(arguments, 3), &mut made, &mut temporaries)?;
     if !temporaries.into_texts().is_empty() {
-        return Err(Failure::of_type("expected a pointer to memory that outlives the call, got a string: use a buffer"));
+        return Err(Failure::of_type(
+            "expected a pointer to memory that outlives the call, got a string: use a buffer",
+        ));
     }
     // SAFETY: the script answers for the memory.
     unsafe { bytes.copy_from_nonoverlapping(made.as_ptr(), made.len()) };

@@ -212,9 +212,7 @@ fn native_function<'a>(
     let address = ptr::from_ref(scope.state).expose_provenance() as u64;
     let mut data = [JSValue::plain(scope.host().double, address), owner];
     // SAFETY: the host takes references of its own to the values.
-    scope.own(unsafe {
-        (scope.host().api.JS_NewCFunctionData)(scope.ctx, code, length, number, 2, data.as_mut_ptr())
-    })
+    scope.own(unsafe { (scope.host().api.JS_NewCFunctionData)(scope.ctx, code, length, number, 2, data.as_mut_ptr()) })
 }
 
 /// Runs the native function of that number.

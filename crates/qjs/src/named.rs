@@ -121,14 +121,19 @@ fn parse(scope: Scope<'_>, result: JSValue, parameters: &[JSValue]) -> Result<Op
         }
         ScriptType::named(&scope.text(value)?).map_err(|failure| failure.at(place))
     };
-    let result = if result.is(tag::NULL) { Ok(ScriptType::plain(jitcall::Type::Void)) } else { named(result, "the result") };
+    let result =
+        if result.is(tag::NULL) { Ok(ScriptType::plain(jitcall::Type::Void)) } else { named(result, "the result") };
     let parameters: Result<Vec<ScriptType>> = parameters
         .iter()
         .enumerate()
         .map(|(index, value)| {
             let place = format!("argument {}", index + 1);
             let found = named(*value, &place)?;
-            if found.ty.is_void() { Err(Failure::of_type(format!("{place}: void is no type of a parameter"))) } else { Ok(found) }
+            if found.ty.is_void() {
+                Err(Failure::of_type(format!("{place}: void is no type of a parameter")))
+            } else {
+                Ok(found)
+            }
         })
         .collect();
     match (result, parameters) {

@@ -1,6 +1,6 @@
 //! A context with the module's state: what a native function works in, and safe ways to the host's functions.
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::ops::Deref;
 use std::ptr;
 
@@ -188,9 +188,7 @@ impl<'a> Scope<'a> {
     pub(crate) fn define(self, object: JSValue, name: &CStr, value: JSValue) -> Result<()> {
         let flags = JS_PROP_CONFIGURABLE;
         // SAFETY: the reference is handed on.
-        check(unsafe {
-            (self.host().api.JS_DefinePropertyValueStr)(self.ctx, object, name.as_ptr(), value, flags)
-        })
+        check(unsafe { (self.host().api.JS_DefinePropertyValueStr)(self.ctx, object, name.as_ptr(), value, flags) })
     }
 
     pub(crate) fn element(self, array: JSValue, index: u32) -> Result<Owned<'a>> {
@@ -393,9 +391,4 @@ fn check(status: c_int) -> Result<()> {
 /// Text for functions of C's.
 pub(crate) fn c_text(text: &str) -> Result<CString> {
     CString::new(text).map_err(|_| Failure::of_type("a string with a zero byte in it"))
-}
-
-/// A pointer to text that lives as long as the program.
-pub(crate) const fn literal(text: &'static CStr) -> *const c_char {
-    text.as_ptr()
 }

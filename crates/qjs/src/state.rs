@@ -3,8 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_uint, c_void};
 use std::ptr;
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 
 use crate::callback::{Callback, Remote};
 use crate::error::{Failure, Kind, Result};
@@ -79,18 +79,16 @@ impl State {
             ctx,
             rt,
             class_id,
-            builtins: Builtins {
-                errors: Kind::ALL.map(|_| none()),
-                big_int: none(),
-                keys: none(),
-                c_string: none(),
-            },
+            builtins: Builtins { errors: Kind::ALL.map(|_| none()), big_int: none(), keys: none(), c_string: none() },
             parked: Cell::new(None),
             remote: Arc::new(Remote::new()),
             names: RefCell::default(),
             event_loop: EventLoop::default(),
         };
-        #[allow(clippy::arc_with_non_send_sync, reason = "shared by objects of one thread; the count is what is wanted")]
+        #[allow(
+            clippy::arc_with_non_send_sync,
+            reason = "shared by objects of one thread; the count is what is wanted"
+        )]
         let state = Arc::new_cyclic(make);
         state.remote.attach(state.failed());
         // SAFETY: said by the caller; the context is the state's.

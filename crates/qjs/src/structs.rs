@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use jitcall::types::{Aggregate, AggregateBuilder, AggregateKind, Array, Float, Member, Pointer};
 use jitcall::types::layout;
+use jitcall::types::{Aggregate, AggregateBuilder, AggregateKind, Array, Float, Member, Pointer};
 use jitcall::{Arch, Declarations, Object, Signature, Type};
 
 use crate::convert::{to_c, to_js};
@@ -161,13 +161,7 @@ pub(crate) fn describe<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Ow
 }
 
 /// Lists members, those of anonymous members among the outer ones.
-fn add_members(
-    scope: Scope<'_>,
-    list: JSValue,
-    aggregate: &Aggregate,
-    base: usize,
-    count: &mut u32,
-) -> Result<()> {
+fn add_members(scope: Scope<'_>, list: JSValue, aggregate: &Aggregate, base: usize, count: &mut u32) -> Result<()> {
     let places = aggregate.layout(Arch::HOST);
     for (index, member) in aggregate.members().iter().enumerate() {
         let offset = base + places.offset(index);

@@ -113,7 +113,8 @@ mod tests {
         for name in names.split_whitespace() {
             ScriptType::named(name).unwrap_or_else(|error| panic!("{name}: {error:?}"));
         }
-        for name in ["unsigned char", "unsigned int", "unsigned long", "void *", "char *", "long long", "const char *"] {
+        for name in ["unsigned char", "unsigned int", "unsigned long", "void *", "char *", "long long", "const char *"]
+        {
             ScriptType::named(name).unwrap_or_else(|error| panic!("{name}: {error:?}"));
         }
     }

@@ -15,24 +15,17 @@ use crate::types::{Class, ScriptType};
 
 /// What has to live as long as the call that it is an argument of.
 #[derive(Default)]
-pub(crate) struct Temporaries<'a> {
+pub(crate) struct Temporaries {
     /// Copies of strings.
     texts: Vec<Box<[u8]>>,
     /// JavaScript functions that were given where C wants a function pointer.
     callbacks: Vec<Box<Callback>>,
-    /// Values that own memory that is passed.
-    held: Vec<crate::scope::Owned<'a>>,
 }
 
-impl<'a> Temporaries<'a> {
+impl Temporaries {
     fn text(&mut self, bytes: Vec<u8>) -> *mut c_void {
         self.texts.push(bytes.into_boxed_slice());
         self.texts.last_mut().map_or(std::ptr::null_mut(), |text| text.as_mut_ptr().cast())
-    }
-
-    /// Values that have to live as long as memory of theirs is used.
-    pub(crate) fn hold(&mut self, value: crate::scope::Owned<'a>) {
-        self.held.push(value);
     }
 
     /// Whether JavaScript functions are among them, which other threads cannot run.
@@ -52,7 +45,7 @@ pub(crate) fn write<'a>(
     target: &ScriptType,
     value: JSValue,
     bytes: &mut [u8],
-    temporaries: &mut Temporaries<'a>,
+    temporaries: &mut Temporaries,
 ) -> Result<()> {
     match &target.ty {
         Type::Bool => put(bytes, &[u8::from(boolean(scope, value)?)]),
@@ -100,9 +93,9 @@ fn float(scope: Scope<'_>, value: JSValue) -> Result<f64> {
     }
     if scope.host().is_big(value) {
         let exact = scope.big(value)?.filter(|&big| (big as f64) as i128 == big && big != i128::MAX);
-        return exact.map(|big| big as f64).ok_or_else(|| {
-            Failure::of_range(format!("{} is no number that a double holds", scope.describe(value)))
-        });
+        return exact
+            .map(|big| big as f64)
+            .ok_or_else(|| Failure::of_range(format!("{} is no number that a double holds", scope.describe(value))));
     }
     Err(expected(scope, "a number", value))
 }
@@ -146,7 +139,7 @@ fn address<'a>(
     pointer: &Pointer,
     class: Class,
     value: JSValue,
-    temporaries: &mut Temporaries<'a>,
+    temporaries: &mut Temporaries,
 ) -> Result<*mut c_void> {
     if value.is(tag::NULL) && class != Class::Buffer {
         return Ok(std::ptr::null_mut());
@@ -178,7 +171,7 @@ fn text<'a>(
     scope: Scope<'a>,
     pointer: &Pointer,
     value: JSValue,
-    temporaries: &mut Temporaries<'a>,
+    temporaries: &mut Temporaries,
 ) -> Result<*mut c_void> {
     let mut bytes = scope.bytes_of(value)?;
     if pointer.is_text() && bytes.contains(&0) {
@@ -192,7 +185,7 @@ fn address_of_object<'a>(
     scope: Scope<'a>,
     pointer: &Pointer,
     value: JSValue,
-    temporaries: &mut Temporaries<'a>,
+    temporaries: &mut Temporaries,
 ) -> Result<*mut c_void> {
     if let Some(Native::Callback(callback)) = scope.state.native(value) {
         return callback.address();
@@ -224,7 +217,7 @@ fn passing_callback<'a>(
     scope: Scope<'a>,
     signature: &Signature,
     value: JSValue,
-    temporaries: &mut Temporaries<'a>,
+    temporaries: &mut Temporaries,
 ) -> Result<*mut c_void> {
     let parameters = signature.parameters().iter().map(|parameter| ScriptType::of_c(parameter.ty.clone())).collect();
     let result = ScriptType::of_c(signature.result().clone());

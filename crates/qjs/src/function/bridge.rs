@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::sync::OnceLock;
 
-use jitcall::bridge::{Argument, Boxing, Bridge, Case, Payload, Place, RecordPlace, Spec, TagWidth, Tags};
+use jitcall::bridge::{Argument, Boxing, Bridge, Case, Operand, Payload, Place, Spec, TagWidth, Tags};
 use jitcall::types::Float;
 use jitcall::{Engine, Signature, Type};
 
@@ -39,7 +39,7 @@ pub(super) fn stub(host: &Host, declaration: &Declaration, signature: &Signature
     let spec = Spec {
         entry: entry().clone(),
         arguments: arguments?,
-        record: RecordPlace::Memory(Place { parameter: DATA, offset: 0 }),
+        record: Operand::Memory(Place { parameter: DATA, offset: 0 }),
         context: 0,
         errno: true,
         fallback: fallback::call as *const c_void,

@@ -102,7 +102,7 @@ pub(crate) fn slots<'a>(
     function: &Function,
     parameters: &[ScriptType],
     arguments: &[JSValue],
-    temporaries: &mut Temporaries<'a>,
+    temporaries: &mut Temporaries,
 ) -> Result<SlotBuffer> {
     let interface = function.interface();
     let mut slots = SlotBuffer::new(interface.slots());
@@ -145,12 +145,7 @@ pub(crate) fn finish(scope: Scope<'_>, record: &Record, bytes: &[u8]) -> Result<
 }
 
 /// Reads an object of C's; one with a class becomes an instance, over bytes of its own.
-pub(crate) fn read_with_view<'a>(
-    scope: Scope<'a>,
-    ty: &ScriptType,
-    view: JSValue,
-    bytes: &[u8],
-) -> Result<Owned<'a>> {
+pub(crate) fn read_with_view<'a>(scope: Scope<'a>, ty: &ScriptType, view: JSValue, bytes: &[u8]) -> Result<Owned<'a>> {
     if !scope.is_function(view) {
         return to_js::read(scope, ty, bytes);
     }

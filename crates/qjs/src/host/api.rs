@@ -42,9 +42,8 @@ pub(crate) type JSCFunctionData =
 /// What fills in the exports of a module, when it is first imported.
 pub(crate) type JSModuleInitFunc = unsafe extern "C" fn(*mut JSContext, *mut JSModuleDef) -> c_int;
 
-/// Properties that can be deleted, changed and listed.
+/// Properties that can be deleted.
 pub(crate) const JS_PROP_CONFIGURABLE: c_int = 1 << 0;
-pub(crate) const JS_PROP_WRITABLE: c_int = 1 << 1;
 
 /// Program text that is a script, or a module.
 pub(crate) const JS_EVAL_TYPE_GLOBAL: c_int = 0;

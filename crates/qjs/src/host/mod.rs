@@ -13,12 +13,9 @@ use std::sync::OnceLock;
 use jitcall::bridge::{Case, Payload};
 
 pub use api::{JSContext, JSModuleDef, JSRuntime};
-pub use value::JSValue;
 
-pub(crate) use api::{
-    JS_EVAL_TYPE_GLOBAL, JS_EVAL_TYPE_MODULE, JS_PROP_CONFIGURABLE, JS_PROP_WRITABLE, JSCFunctionData, JSClassDef,
-};
-pub(crate) use value::tag;
+pub(crate) use api::{JS_EVAL_TYPE_GLOBAL, JS_EVAL_TYPE_MODULE, JS_PROP_CONFIGURABLE, JSCFunctionData, JSClassDef};
+pub(crate) use value::{JSValue, tag};
 
 use api::Api;
 use api::varying::{NewArrayBuffer, NewClassId, NewResizableArrayBuffer, NewRuntimeClassId};

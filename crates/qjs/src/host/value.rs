@@ -5,7 +5,7 @@ use std::ffi::c_void;
 /// A value. Who holds one owns a reference or has borrowed it, as quickjs.h says function by function.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct JSValue {
+pub(crate) struct JSValue {
     /// An integer's or a double's bits, or the address of an object.
     pub(crate) payload: u64,
     /// What it is. Only the low half counts.
