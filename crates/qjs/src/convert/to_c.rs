@@ -167,12 +167,7 @@ fn address<'a>(
 }
 
 /// A copy of a string, with the zero byte that ends it in C.
-fn text<'a>(
-    scope: Scope<'a>,
-    pointer: &Pointer,
-    value: JSValue,
-    temporaries: &mut Temporaries,
-) -> Result<*mut c_void> {
+fn text<'a>(scope: Scope<'a>, pointer: &Pointer, value: JSValue, temporaries: &mut Temporaries) -> Result<*mut c_void> {
     let mut bytes = scope.bytes_of(value)?;
     if pointer.is_text() && bytes.contains(&0) {
         return Err(Failure::of_type("a string with a zero byte in it, which would end it in C"));
