@@ -27,10 +27,7 @@ pub(crate) fn read<'a>(scope: Scope<'a>, source: &ScriptType, bytes: &[u8]) -> R
                 let number = widened(bytes, integer.size(), integer.is_signed(Arch::HOST));
                 if source.class == Class::BigInt { big(scope, number) } else { integer_value(scope, number) }
             }
-            _ => match ty {
-                Type::Aggregate(_) | Type::Array(_) | Type::Vector(_) => object(scope, &Object::from_bytes(ty, bytes)?),
-                _ => engine_value(scope, &Object::from_bytes(ty, bytes)?.get(0)?),
-            },
+            _ => engine_value(scope, &Value::from_bytes(ty, bytes)?),
         },
     }
 }
