@@ -1,0 +1,3 @@
+import { finish } from "./lib/assert.js";
+
+finish();
