@@ -44,7 +44,7 @@ macro_rules! scripts {
     };
 }
 
-scripts! { smoke }
+scripts! { faults, qjsffi, values }
 
 fn on(host: &hosts::Host, name: &str) {
     scripts::check(host.name, name, |script| host.command(script));

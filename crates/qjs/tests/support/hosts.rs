@@ -175,7 +175,8 @@ impl Host {
 /// Links a program that modules can take symbols from.
 fn link(folder: &Path, program: &str, objects: &[String]) {
     let flags = ["-rdynamic", "-o", program].into_iter();
-    let arguments: Vec<&str> = flags.chain(objects.iter().map(String::as_str)).chain(LIBRARIES.iter().copied()).collect();
+    let arguments: Vec<&str> =
+        flags.chain(objects.iter().map(String::as_str)).chain(LIBRARIES.iter().copied()).collect();
     compiler::compile(folder, &arguments);
 }
 

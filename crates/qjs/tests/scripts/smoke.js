@@ -1,3 +1,0 @@
-import { finish } from "./lib/assert.js";
-
-finish();
