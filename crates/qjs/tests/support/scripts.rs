@@ -103,7 +103,18 @@ fn callees() -> &'static Path {
         let source = folder().join("lib/callees.c").display().to_string();
         compiler::compile(
             &output,
-            &["-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o", "callees.so", &source, "-lpthread"],
+            &[
+                "-O1",
+                "-Wall",
+                "-Werror",
+                "-ffp-contract=off",
+                "-shared",
+                "-fPIC",
+                "-o",
+                "callees.so",
+                &source,
+                "-lpthread",
+            ],
         );
         output.join("callees.so")
     })
