@@ -44,7 +44,7 @@ macro_rules! scripts {
     };
 }
 
-scripts! { faults, qjsffi, values }
+scripts! { asynchronous, beyond, bun, callbacks, faults, leaks, libraries, qjsffi, values }
 
 fn on(host: &hosts::Host, name: &str) {
     scripts::check(host.name, name, |script| host.command(script));

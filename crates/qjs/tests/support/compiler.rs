@@ -33,7 +33,7 @@ pub(crate) fn compile<Argument: AsRef<std::ffi::OsStr>>(folder: &Path, arguments
 }
 
 /// On AArch64 under qemu the cross compiler is there; a real AArch64 machine has its own.
-fn is_cross() -> bool {
+pub(crate) fn is_cross() -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     cfg!(target_arch = "aarch64")
         && std::env::split_paths(&paths).any(|path| path.join("aarch64-linux-gnu-gcc").exists())
