@@ -1,6 +1,6 @@
 //! C's values as JavaScript's.
 
-use jitcall::types::Float;
+use jitcall::types::{Array, Float};
 use jitcall::{Arch, Object, Type, Value};
 
 use crate::error::Result;
@@ -27,11 +27,20 @@ pub(crate) fn read<'a>(scope: Scope<'a>, source: &ScriptType, bytes: &[u8]) -> R
                 let number = widened(bytes, integer.size(), integer.is_signed(Arch::HOST));
                 if source.class == Class::BigInt { big(scope, number) } else { integer_value(scope, number) }
             }
-            _ => match ty {
-                Type::Aggregate(_) | Type::Array(_) | Type::Vector(_) => object(scope, &Object::from_bytes(ty, bytes)?),
-                _ => engine_value(scope, &Object::from_bytes(ty, bytes)?.get(0)?),
-            },
+            _ => engine_value(scope, &value_of(ty, bytes)?),
         },
+    }
+}
+
+/// The engine's value of an object of C's. The engine reads parts of objects: what has none is read as the only element of
+/// an array.
+pub(crate) fn value_of(ty: &Type, bytes: &[u8]) -> Result<Value<'static>> {
+    match ty {
+        Type::Aggregate(_) | Type::Array(_) | Type::Vector(_) => Ok(Value::Object(Object::from_bytes(ty, bytes)?)),
+        _ => {
+            let whole = Type::Array(Array::new(ty.clone(), Some(1))?.into());
+            Ok(Object::from_bytes(&whole, bytes)?.get(0)?)
+        }
     }
 }
 
