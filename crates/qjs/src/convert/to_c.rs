@@ -321,16 +321,25 @@ fn members(scope: Scope<'_>, ty: &Type, aggregate: &Aggregate, value: JSValue) -
     let keys = scope.call(scope.state.keys_function(), JSValue::UNDEFINED, &mut [value])?;
     let mut fields = Vec::new();
     for key in scope.elements(*keys)? {
-        let name = scope.text(*key)?;
-        let Some(member) = member_type(aggregate, &name) else {
-            return Err(Failure::of_type(format!("{ty} has no member {name}")));
+        let key = scope.text(*key)?;
+        let Some((name, member)) = member_of_key(aggregate, &key) else {
+            return Err(Failure::of_type(format!("{ty} has no member {key}")));
         };
-        let field = scope.get_text(value, &name)?;
+        let field = scope.get_text(value, &key)?;
         let field = to_value(scope, member, *field).map_err(|failure| failure.at(format_args!(".{name}")))?;
-        fields.push((name, field));
+        fields.push((name.to_owned(), field));
     }
     let fields: Vec<(&str, Value<'_>)> = fields.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     Ok(Value::Object(Object::new(ty, &Value::Fields(&fields)).map_err(without_the_value)?))
+}
+
+/// The member that a key of an object or an array means: its name and type.
+fn member_of_key<'t>(aggregate: &'t Aggregate, key: &'t str) -> Option<(&'t str, &'t Type)> {
+    if let Some(ty) = member_type(aggregate, key) {
+        return Some((key, ty));
+    }
+    let mut named = aggregate.members().iter().filter_map(|member| Some((member.name.as_deref()?, &member.ty)));
+    named.nth(key.parse().ok()?)
 }
 
 /// The type of the member of that name, which may be in an anonymous member.

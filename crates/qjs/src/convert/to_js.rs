@@ -1,6 +1,6 @@
 //! C's values as JavaScript's.
 
-use jitcall::types::Float;
+use jitcall::types::{Array, Float};
 use jitcall::{Arch, Object, Type, Value};
 
 use crate::error::Result;
