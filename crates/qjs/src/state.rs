@@ -41,6 +41,7 @@ struct Builtins {
     errors: [Cell<JSValue>; Kind::ALL.len()],
     big_int: Cell<JSValue>,
     keys: Cell<JSValue>,
+    is_array: Cell<JSValue>,
     /// The module's own class `CString`, once its script has run.
     c_string: Cell<JSValue>,
 }
@@ -79,7 +80,13 @@ impl State {
             ctx,
             rt,
             class_id,
-            builtins: Builtins { errors: Kind::ALL.map(|_| none()), big_int: none(), keys: none(), c_string: none() },
+            builtins: Builtins {
+                errors: Kind::ALL.map(|_| none()),
+                big_int: none(),
+                keys: none(),
+                is_array: none(),
+                c_string: none(),
+            },
             parked: Cell::new(None),
             remote: Arc::new(Remote::new()),
             names: RefCell::default(),
@@ -114,6 +121,11 @@ impl State {
     /// `Object.keys`.
     pub(crate) fn keys_function(&self) -> JSValue {
         self.builtins.keys.get()
+    }
+
+    /// `Array.isArray`.
+    pub(crate) fn is_array_function(&self) -> JSValue {
+        self.builtins.is_array.get()
     }
 
     pub(crate) fn c_string_class(&self) -> JSValue {
@@ -191,6 +203,7 @@ impl State {
         self.builtins.errors.iter().for_each(give_up);
         give_up(&self.builtins.big_int);
         give_up(&self.builtins.keys);
+        give_up(&self.builtins.is_array);
         give_up(&self.builtins.c_string);
         if let Some(exception) = self.parked.take() {
             // SAFETY: as above.
@@ -208,8 +221,9 @@ impl State {
 
     /// The values that the state owns.
     fn values(&self) -> Vec<JSValue> {
-        let Builtins { errors, big_int, keys, c_string } = &self.builtins;
-        let mut values: Vec<JSValue> = errors.iter().chain([big_int, keys, c_string]).map(Cell::get).collect();
+        let Builtins { errors, big_int, keys, is_array, c_string } = &self.builtins;
+        let mut values: Vec<JSValue> =
+            errors.iter().chain([big_int, keys, is_array, c_string]).map(Cell::get).collect();
         values.extend(self.names.borrow().values());
         values.extend(self.event_loop.values());
         values
@@ -251,6 +265,8 @@ impl Builtins {
             self.errors[kind as usize].set(scope.get(*global, kind.name())?.into_raw());
         }
         self.big_int.set(scope.get(*global, c"BigInt")?.into_raw());
+        let array = scope.get(*global, c"Array")?;
+        self.is_array.set(scope.get(*array, c"isArray")?.into_raw());
         let object = scope.get(*global, c"Object")?;
         self.keys.set(scope.get(*object, c"keys")?.into_raw());
         Ok(())

@@ -1,6 +1,6 @@
 //! C's values as JavaScript's.
 
-use jitcall::types::{Array, Float};
+use jitcall::types::Float;
 use jitcall::{Arch, Object, Type, Value};
 
 use crate::error::Result;
@@ -128,8 +128,13 @@ fn add_members(
 ) -> Result<()> {
     for (index, member) in aggregate.members().iter().enumerate() {
         match (&member.name, &member.ty) {
-            (Some(name), _) => {
-                let field = engine_value(scope, &source.get(index)?)?;
+            (Some(name), ty) => {
+                let field = match source.get(index)? {
+                    Value::Pointer(address) => {
+                        pointer(scope, ScriptType::of_c(ty.clone()).class, address.expose_provenance() as u64)?
+                    }
+                    other => engine_value(scope, &other)?,
+                };
                 scope.set_text(object, name, field)?;
             }
             (None, Type::Aggregate(inner)) => {
