@@ -6,7 +6,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
-use crate::callback::{Callback, Remote};
+use crate::callback::{Callback, Closed, Remote};
 use crate::error::{Failure, Kind, Result};
 use crate::event_loop::EventLoop;
 use crate::function::Record;
@@ -33,6 +33,7 @@ pub(crate) struct State {
     /// What other threads reach.
     pub(crate) remote: Arc<Remote>,
     pub(crate) names: RefCell<Names>,
+    pub(crate) closed: Closed,
     pub(crate) event_loop: EventLoop,
 }
 
@@ -90,6 +91,7 @@ impl State {
             parked: Cell::new(None),
             remote: Arc::new(Remote::new()),
             names: RefCell::default(),
+            closed: Closed::default(),
             event_loop: EventLoop::default(),
         };
         #[allow(
@@ -209,6 +211,7 @@ impl State {
             // SAFETY: as above.
             unsafe { self.host.free_rt(self.rt, exception) };
         }
+        self.closed.end();
         for value in self.names.take().into_values() {
             // SAFETY: as above.
             unsafe { self.host.free_rt(self.rt, value) };
