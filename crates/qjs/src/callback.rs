@@ -252,7 +252,7 @@ impl Run {
         let scope = unsafe { Scope::new(self.state.ctx, &self.state) };
         // The function's own errno is not C's business, nor the other way round.
         let errno = jitcall::Errno::get();
-        let result = self.result(scope, arguments);
+        let result = self.state.run_callback(|| self.result(scope, arguments));
         let written = result.and_then(|value| self.write(scope, *value, &mut outcome));
         if let Err(failure) = written {
             self.write_zero(&mut outcome);

@@ -7,7 +7,7 @@
 
 use std::arch::naked_asm;
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::{c_int, c_void};
 use std::mem::offset_of;
 
@@ -21,11 +21,14 @@ use crate::types::ScriptType;
 /// How many addresses of names are remembered: a power of two.
 const REMEMBERED: usize = 256;
 
+/// How many functions that others took the place of are kept in any case.
+const REPLACED: usize = 16;
+
 /// The functions that were defined.
 pub(crate) struct Names {
     functions: HashMap<String, Box<Entry>>,
-    /// Those that others took the place of: a call of one may be running.
-    replaced: Vec<Box<Entry>>,
+    /// Those that others took the place of lately: a call of one may be running.
+    replaced: VecDeque<Box<Entry>>,
     table: Box<[Remembered; REMEMBERED]>,
 }
 
@@ -53,7 +56,7 @@ impl Default for Names {
         };
         let table: Vec<Remembered> = (0..REMEMBERED).map(|_| forgotten()).collect();
         let table = table.try_into().unwrap_or_else(|_| unreachable!("there are that many"));
-        Names { functions: HashMap::new(), replaced: Vec::new(), table }
+        Names { functions: HashMap::new(), replaced: VecDeque::new(), table }
     }
 }
 
@@ -130,12 +133,17 @@ pub(crate) fn define(scope: Scope<'_>, arguments: &[JSValue]) -> Result<JSValue>
 /// Puts a function in its place, and makes sure that no address leads to the one before it.
 fn replace(scope: Scope<'_>, name: String, entry: Entry) {
     let mut names = scope.state.names.borrow_mut();
-    if let Some(before) = names.functions.insert(name, Box::new(entry)) {
-        names.replaced.push(before);
-        for slot in names.table.iter() {
-            // SAFETY: the reference was the table's.
-            unsafe { scope.host().free(scope.ctx, slot.forget()) };
-        }
+    let Some(before) = names.functions.insert(name, Box::new(entry)) else { return };
+    names.replaced.push_back(before);
+    let mut given_up: Vec<JSValue> = names.table.iter().map(Remembered::forget).collect();
+    // Only where a callback runs can calls be running: of any of them.
+    while names.replaced.len() > REPLACED && !scope.state.runs_callback() {
+        given_up.extend(names.replaced.pop_front().map(|entry| entry.data[1]));
+    }
+    drop(names);
+    for value in given_up {
+        // SAFETY: the reference was the table's.
+        unsafe { scope.host().free(scope.ctx, value) };
     }
 }
 

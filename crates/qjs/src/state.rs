@@ -30,6 +30,8 @@ pub(crate) struct State {
     builtins: Builtins,
     /// The exception of a callback, until the call that led to it returns.
     parked: Cell<Option<JSValue>>,
+    /// How many callbacks run.
+    running: Cell<usize>,
     /// What other threads reach.
     pub(crate) remote: Arc<Remote>,
     pub(crate) names: RefCell<Names>,
@@ -89,6 +91,7 @@ impl State {
                 c_string: none(),
             },
             parked: Cell::new(None),
+            running: Cell::new(0),
             remote: Arc::new(Remote::new()),
             names: RefCell::default(),
             closed: Closed::default(),
@@ -161,6 +164,19 @@ impl State {
         // SAFETY: asks whether it is of the class; then the pointer is that of `wrap`, good as long as the object is,
         // which the caller of a native function holds.
         unsafe { (self.host.api.JS_GetOpaque)(value, self.class_id).cast::<Native>().as_ref() }
+    }
+
+    /// Runs a callback.
+    pub(crate) fn run_callback<R>(&self, run: impl FnOnce() -> R) -> R {
+        self.running.set(self.running.get() + 1);
+        let result = run();
+        self.running.set(self.running.get() - 1);
+        result
+    }
+
+    /// Whether one runs: else no call of a C function does.
+    pub(crate) fn runs_callback(&self) -> bool {
+        self.running.get() > 0
     }
 
     /// Keeps the exception of a callback for the call that led to it. The first one is kept.
