@@ -1,0 +1,52 @@
+//! `jitcall js`: runs JavaScript that calls C functions.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::path::Path;
+
+use jitcall_js::{Interpreter, NativeModule};
+
+use crate::Failure;
+
+const ABOUT: &str = "\
+Runs JavaScript with C functions at hand.
+
+The engine is QuickJS, with ES modules, promises and an event loop, a console, timers, and the modules of QuickJS's own
+program: std (files, formatted output, the environment) and os (descriptors, paths, processes). The module ffi calls C.
+Native modules are imported from shared libraries, as in that program.
+
+Without a script, there is a prompt where the input is a terminal; else the input is the script.";
+
+const EXAMPLES: &str = "\
+Examples:
+  jitcall js script.js one two
+  jitcall js -e 'console.log(os.getpid())'
+  jitcall js";
+
+/// The modules that scripts find in the program itself.
+static MODULES: [NativeModule; 0] = [];
+
+/// Runs JavaScript that calls C functions.
+#[derive(clap::Args)]
+#[command(long_about = ABOUT, after_long_help = EXAMPLES)]
+pub(crate) struct Js {
+    /// Run this text instead of a script, with std, os and ffi as global variables
+    #[arg(short, long = "eval", value_name = "TEXT")]
+    expression: Option<String>,
+    /// Script to run and its arguments, which it finds in `scriptArgs`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_names = ["SCRIPT", "ARGUMENTS"])]
+    arguments: Vec<OsString>,
+}
+
+impl Js {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let interpreter = Interpreter::new(&MODULES, &self.arguments)?;
+        match (self.expression, self.arguments.first()) {
+            (Some(expression), _) => interpreter.evaluate(&expression)?,
+            (None, Some(script)) => interpreter.run_file(Path::new(script))?,
+            (None, None) if io::stdin().is_terminal() => interpreter.prompt()?,
+            (None, None) => interpreter.run_input(&io::read_to_string(io::stdin())?)?,
+        }
+        Ok(())
+    }
+}
