@@ -33,17 +33,20 @@ pub(crate) struct Js {
     /// Run this text instead of a script, with std, os and ffi as global variables
     #[arg(short, long = "eval", value_name = "TEXT")]
     expression: Option<String>,
-    /// Script to run and its arguments, which it finds in `scriptArgs`
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_names = ["SCRIPT", "ARGUMENTS"])]
+    /// Script to run
+    script: Option<OsString>,
+    /// Arguments of the script, behind its name in `scriptArgs`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
 }
 
 impl Js {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let interpreter = Interpreter::new(&MODULES, &self.arguments)?;
-        match (self.expression, self.arguments.first()) {
+        let arguments: Vec<OsString> = self.script.iter().cloned().chain(self.arguments).collect();
+        let interpreter = Interpreter::new(&MODULES, &arguments)?;
+        match (self.expression, self.script) {
             (Some(expression), _) => interpreter.evaluate(&expression)?,
-            (None, Some(script)) => interpreter.run_file(Path::new(script))?,
+            (None, Some(script)) => interpreter.run_file(Path::new(&script))?,
             (None, None) if io::stdin().is_terminal() => interpreter.prompt()?,
             (None, None) => interpreter.run_input(&io::read_to_string(io::stdin())?)?,
         }

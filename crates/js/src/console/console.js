@@ -2,8 +2,10 @@
 //
 // Whatever a program does to the built-in prototypes afterwards, the console is to show it: what is called here was
 // taken before.
-(function ({ writeOut, writeError }) {
+(function (native) {
   "use strict";
+
+  const { writeOut, writeError } = native;
 
   const WIDTH = 76;      // of a line, past which a value is broken into several
   const DEPTH = 8;       // of objects in objects that are shown
@@ -167,7 +169,9 @@
       parts.push(`[cause]: ${show(value.cause)}`);
     }
     if (text !== undefined) return parts.length === 0 ? text : group(`${text} {`, parts, "}", indent);
-    const prefix = getPrototypeOf(value) === null ? "[null prototype] " : name === "Object" || name === "" ? "" : `${name} `;
+    const isModule = getOwnPropertyDescriptor(value, Symbol.toStringTag)?.value === "Module";
+    const kind = isModule ? "[module]" : getPrototypeOf(value) === null ? "[null prototype]" : name === "Object" ? "" : name;
+    const prefix = kind === "" ? "" : `${kind} `;
     return group(`${prefix}{`, parts, "}", indent);
   };
 
