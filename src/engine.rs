@@ -5,11 +5,14 @@ use std::sync::{Arc, OnceLock};
 use std::{env, fmt};
 
 use crate::abi::{Convention, Plan, Width};
+use crate::bridge::{Bridge, Spec};
 use crate::closure::CallbackInterface;
 use crate::code::CodeStore;
-use crate::code::profile::{EntryName, StubName};
+use crate::code::profile::{BridgeName, EntryName, StubName};
 use crate::code::unwind::FrameKind;
 use crate::emit;
+use crate::emit::bridge::Blueprint;
+use crate::errno;
 use crate::error::{Error, Result};
 use crate::guard;
 use crate::interface::{CallInterface, Entry};
@@ -124,6 +127,27 @@ impl Engine {
         CallbackInterface::new(self, signature)
     }
 
+    /// A bridge stub: machine code that a host calls as one of its own native functions, and that calls functions of the
+    /// signature `callee`. It is shared with all signatures that need the same code.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the specification does not fit the signature, there is no conversion of a payload to
+    /// the type of its argument, or the engine is on the tier without a JIT. [`Error::CodeLimit`] and
+    /// [`Error::CodeMemory`] where there is no room for the stub.
+    pub fn bridge(&self, spec: &Spec, callee: &Signature) -> Result<Bridge> {
+        let store = self.store()?;
+        let errno = errno::thread_offset().ok_or_else(|| Error::unsupported("errno far from the thread pointer"))?;
+        let blueprint = Blueprint::new(spec, callee, Convention::HOST, errno)?;
+        let (shape, name) = (blueprint.shape(), BridgeName(callee));
+        let stub = store.stub(&shape, FrameKind::Framed, &name, |code| emit::bridge_stub_into(&blueprint, code))?;
+        Ok(Bridge::new(self.clone(), stub.entry(), blueprint))
+    }
+
+    /// The store of stubs.
+    fn store(&self) -> Result<&CodeStore> {
+        self.inner.store.as_ref().ok_or_else(|| Error::unsupported("machine code without a JIT"))
+    }
+
     /// Whether it goes without the JIT where the system refuses memory that it needs.
     pub(crate) fn is_automatic(&self) -> bool {
         self.inner.automatic
@@ -134,7 +158,7 @@ impl Engine {
     /// # Errors
     /// As for [`Engine::prepare`]; [`Error::Unsupported`] on the tier without a JIT.
     pub(crate) fn entry(&self, signature: &Signature, plan: &Plan) -> Result<*const c_void> {
-        let store = self.inner.store.as_ref().ok_or_else(|| Error::unsupported("machine code without a JIT"))?;
+        let store = self.store()?;
         let (shape, name) = (plan.entry_shape(), EntryName(signature));
         let stub = store.stub(&shape, FrameKind::Framed, &name, |code| emit::closure_entry_into(plan, code))?;
         Ok(stub.entry().as_ptr().cast())

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::closure::thread_pointer;
+
 /// A value of `errno`; 0 means that no error was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Errno(pub i32);
@@ -20,6 +22,14 @@ impl Errno {
         // SAFETY: as in `get`.
         unsafe { *libc::__errno_location() = self.0 }
     }
+}
+
+/// How far the thread's `errno` is from the thread pointer, in bytes: the same in all threads, since glibc keeps it in the
+/// static TLS block (the ELF ABI's initial-exec model). Absent where that is farther than an instruction's reach.
+pub(crate) fn thread_offset() -> Option<i32> {
+    // SAFETY: the function only says where the thread's own `errno` is.
+    let location = unsafe { libc::__errno_location() }.addr();
+    i32::try_from(location.wrapping_sub(thread_pointer()) as isize).ok()
 }
 
 impl fmt::Display for Errno {

@@ -41,6 +41,7 @@
 compile_error!("jitcall supports Linux with glibc on x86_64 and AArch64");
 
 pub mod abi;
+pub mod bridge;
 mod cache;
 pub mod closure;
 mod code;
@@ -59,6 +60,7 @@ mod trampoline;
 pub mod types;
 pub mod value;
 
+pub use bridge::Bridge;
 pub use closure::{CallbackInterface, Closure, SharedClosure};
 pub use ctype::CType;
 pub use engine::{Engine, Statistics, Tier};

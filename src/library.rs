@@ -102,6 +102,15 @@ impl Library {
         Function::bind(engine, target, signature, Some(self.clone()))
     }
 
+    /// Binds a function whose address is known already, such as one that a pointer in the library names. It keeps the
+    /// library open.
+    ///
+    /// # Errors
+    /// As for [`Engine::prepare`].
+    pub fn function_at(&self, engine: &Engine, target: *const c_void, signature: Signature) -> Result<Function> {
+        Function::bind(engine, target, signature, Some(self.clone()))
+    }
+
     /// Finds a variable by its C declaration, such as `int optind`: the last one that the text declares.
     ///
     /// # Errors

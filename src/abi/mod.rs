@@ -366,7 +366,10 @@ pub struct Shape {
 }
 
 impl Shape {
-    fn new(words: Vec<u64>) -> Shape {
+    /// The first word of a bridge stub's shape, which no other shape begins with: no stub has so many moves.
+    pub(crate) const BRIDGE: u64 = u64::MAX;
+
+    pub(crate) fn new(words: Vec<u64>) -> Shape {
         let mut hasher = FxHasher::default();
         for word in &words {
             hasher.write_u64(*word);

@@ -89,7 +89,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What tells the running thread from all others that run.
 #[inline(always)]
-pub(super) fn thread_pointer() -> usize {
+pub(crate) fn thread_pointer() -> usize {
     let pointer: usize;
     // SAFETY: reads the thread control block's address: System V psABI 3.4.2 has it at fs:0.
     #[cfg(target_arch = "x86_64")]

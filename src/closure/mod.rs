@@ -48,7 +48,7 @@ pub use handler::{Arguments, Exclusive, Outcome, Reentrant, Shared};
 pub use home::{notifier, serve, serve_for};
 pub use typed::{CallbackArguments, TypedHandler};
 
-pub(crate) use home::Guarded;
+pub(crate) use home::{Guarded, thread_pointer};
 pub(crate) use state::{State, note_call_of_the_dead};
 
 use crate::abi::{Convention, Plan};

@@ -22,6 +22,8 @@
 // What dynasm expands to converts register numbers that are `u8` already.
 #![allow(clippy::useless_conversion)]
 
+mod bridge;
+
 use dynasmrt::aarch64::Aarch64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 

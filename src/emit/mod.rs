@@ -2,9 +2,10 @@
 //!
 //! Stubs are written once, against the small `Assembler` of this module; `x86_64` and `aarch64` turn each of its
 //! steps into a few instructions through dynasm. `call` is the road of a call, `entry` that of a callback, `page` what C
-//! enters first; what comes out are bytes that run at any address.
+//! enters first, `bridge` the road from a host's own values; what comes out are bytes that run at any address.
 
 mod aarch64;
+pub(crate) mod bridge;
 mod call;
 pub(crate) mod entry;
 mod page;
@@ -12,9 +13,11 @@ mod x86_64;
 
 pub use page::{ENTRY_SIZE, RECORD_DISTANCE, RecordPlace, page_entry};
 
-use crate::abi::{Part, Plan, Register, Width};
+use crate::abi::{Convention, Part, Plan, Register, Width};
+use crate::bridge::Spec;
 use crate::error::Result;
 use crate::types::Arch;
+use crate::types::signature::Signature;
 
 /// Emits the call stub for a plan: a function
 ///
@@ -76,6 +79,27 @@ pub(crate) fn closure_entry_into(plan: &Plan, code: &mut Vec<u8>) -> Result<()> 
     match plan.convention.arch() {
         Arch::X86_64 => entry::emit(plan, x86_64::Emitter::new(code)),
         Arch::Aarch64 => entry::emit(plan, aarch64::Emitter::new(code)),
+    }
+}
+
+/// Emits the bridge stub of a host for functions of a signature: see [`crate::bridge`].
+///
+/// Where it keeps `errno`, that is `errno` bytes from the thread pointer.
+///
+/// # Errors
+/// [`Error::Unsupported`](crate::Error::Unsupported) where the specification does not fit the signature, or there is no
+/// conversion of a payload to the type of its argument.
+pub fn bridge_stub(spec: &Spec, callee: &Signature, convention: Convention, errno: i32) -> Result<Vec<u8>> {
+    let mut code = Vec::with_capacity(256);
+    bridge_stub_into(&bridge::Blueprint::new(spec, callee, convention, errno)?, &mut code)?;
+    Ok(code)
+}
+
+/// Emits a bridge stub at the end of `code`.
+pub(crate) fn bridge_stub_into(blueprint: &bridge::Blueprint, code: &mut Vec<u8>) -> Result<()> {
+    match blueprint.arch() {
+        Arch::X86_64 => bridge::emit(blueprint, x86_64::Emitter::new(code)),
+        Arch::Aarch64 => bridge::emit(blueprint, aarch64::Emitter::new(code)),
     }
 }
 

@@ -55,6 +55,8 @@ macro_rules! with_memory {
     }};
 }
 
+mod bridge;
+
 /// Numbers of the registers that have no role: rcx, free after the call, and the stack pointer.
 const RCX: u8 = 1;
 const RSP: u8 = 4;

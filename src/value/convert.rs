@@ -341,7 +341,7 @@ fn holds(member: &Member, name: &str) -> bool {
 }
 
 /// Writes the member of that name, which may be in an anonymous member; `None` where there is none.
-fn write_field(
+pub(super) fn write_field(
     aggregate: &Aggregate,
     name: &str,
     value: &Value<'_>,

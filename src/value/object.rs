@@ -156,6 +156,27 @@ impl Object {
             .ok_or_else(|| self.missing(name.to_owned(), "there is no such member".into()))
     }
 
+    /// Writes the member of that name; members of anonymous structs and unions count as its own.
+    ///
+    /// ```
+    /// use jitcall::{Object, Type, Value};
+    /// let mut flags = Object::zeroed(&Type::parse("struct { unsigned a : 3, b : 5; }")?)?;
+    /// flags.set_field("b", &Value::I32(17))?;
+    /// assert_eq!(flags.to_string(), "{a: 0, b: 17}");
+    /// # Ok::<(), jitcall::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Value`] where there is none, or the value does not fit.
+    pub fn set_field(&mut self, name: &str, value: &Value<'_>) -> Result<()> {
+        let Type::Aggregate(aggregate) = self.ty.clone() else {
+            return Err(self.missing(name.to_owned(), "it has no members".into()));
+        };
+        convert::write_field(&aggregate, name, value, self.bytes_mut(), 0)
+            .ok_or_else(|| self.missing(name.to_owned(), "there is no such member".into()))?
+            .map_err(|mismatch| Error::Value { mismatch: Box::new(mismatch) })
+    }
+
     fn missing(&self, given: String, reason: String) -> Error {
         let declared = format!("a member of {}", self.ty);
         Error::Value { mismatch: Box::new(Mismatch { place: String::new(), declared, given, reason }) }

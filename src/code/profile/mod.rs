@@ -58,6 +58,15 @@ impl Display for EntryName<'_> {
     }
 }
 
+/// What tools are told that a bridge stub is called.
+pub(crate) struct BridgeName<'a>(pub(crate) &'a Signature);
+
+impl Display for BridgeName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "jitcall bridge stub {}", self.0.clone().named(""))
+    }
+}
+
 /// Which tools are to know of an engine's code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tools {

@@ -1,0 +1,967 @@
+//! The road from a host: its values to registers and stack, the call, the result to a value of the host.
+//!
+//! A [`Blueprint`] is all that a bridge stub depends on; its shape is what the stub is found by. The order of the code:
+//!
+//! ```text
+//!   landing pad, frame         the record's target; null goes to the fallback
+//!   guards of floating arguments, which are loaded at once (the host's parameters are in general registers)
+//!   guards of the others       the first case of each
+//!   loads                      the others, from the host's values
+//!   call                       errno before and after it; State::failed
+//!   boxing, return
+//!   further cases of floating arguments: each goes back behind its first case
+//!   the slow lane              all cases of the other arguments, converted to words of the frame, which are loaded
+//!   what the boxing does seldom
+//!   failed, fallback
+//! ```
+//!
+//! Until all guards have passed, only registers are written that pass none of the host's parameters, so that the fallback
+//! gets them as they came.
+
+use std::hash::{Hash, Hasher};
+
+use dynasmrt::DynamicLabel;
+
+use crate::abi::{Convention, Place, Plan, Register, Shape, Width};
+use crate::bridge::{self, Boxing, Operand, Payload, Spec, TagWidth, Tags};
+use crate::emit::{Assembler, Role};
+use crate::error::{Error, Result};
+use crate::types::signature::Signature;
+use crate::types::{Arch, Float, Type};
+
+/// Where the two words of a [`Record`](bridge::Record) lie, in bytes.
+const RECORD_TARGET: u32 = 0;
+const RECORD_STATE: u32 = 8;
+
+/// Where the two halves of a [`State`](bridge::State) lie.
+const STATE_ERRNO: u32 = 0;
+const STATE_FAILED: u32 = 4;
+
+/// The integer from which on doubles do not tell integers apart, and the bits of that double.
+pub(super) const INTEGER_EXACT: u64 = 1 << 53;
+pub(super) const DOUBLE_EXACT: u64 = (INTEGER_EXACT as f64).to_bits();
+
+/// Places beyond this many bytes are refused: nearer ones are within an instruction's reach, or one more's.
+const MAX_OFFSET: u32 = 1 << 20;
+
+/// The most bytes of stack that a stub makes: all of them are within reach of a load.
+const MAX_FRAME: u32 = 4000;
+
+/// What a bridge stub keeps in its frame over the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// The parameter that is handed on.
+    Context,
+    /// The address of the record.
+    Record,
+}
+
+/// The steps that only bridge stubs take. Those that load or compare leave argument registers and [`Role::Target`] as they
+/// are, unless they say otherwise.
+pub(super) trait BridgeAssembler: Assembler {
+    /// A vector register that passes no argument.
+    const SCRATCH_VECTOR: u8;
+
+    /// A place in the code that is not known yet.
+    fn label(&mut self) -> DynamicLabel;
+    /// Makes this the place.
+    fn bind(&mut self, label: DynamicLabel);
+    /// Jumps there.
+    fn jump_to(&mut self, label: DynamicLabel);
+    /// Fills a register with a constant.
+    fn load_constant(&mut self, to: Role, value: u64);
+    /// Puts two registers where [`load_kept`](BridgeAssembler::load_kept) finds them, right after the frame is opened.
+    fn keep(&mut self, context: Role, record: Role);
+    /// Fills a register with what was kept.
+    fn load_kept(&mut self, to: Role, kept: Kept);
+    /// Closes the frame, and does not return.
+    fn leave_frame(&mut self);
+    /// Fills a register with four bytes, `offset` bytes from the thread pointer.
+    fn load_thread(&mut self, to: Role, offset: i32);
+    /// Writes four bytes there.
+    fn store_thread(&mut self, from: Role, offset: i32);
+    /// Writes four bytes of a register to memory.
+    fn store_int(&mut self, from: Role, base: Role, offset: u32);
+    /// Fills a register with four bytes, sign-extended to eight.
+    fn load_signed(&mut self, to: Role, base: Role, offset: u32);
+    /// Jumps where memory of one byte ([`Width::S1`]) or four is not the value. May leave it in [`Role::Scratch`].
+    fn branch_unless_equal(&mut self, base: Role, offset: u32, width: Width, value: i32, label: DynamicLabel);
+    /// Jumps where an integer of four or eight bytes in memory is negative.
+    fn branch_if_negative(&mut self, base: Role, offset: u32, width: Width, label: DynamicLabel);
+    /// Jumps where an integer of four or eight bytes in memory is neither 0 nor 1.
+    fn branch_if_above_one(&mut self, base: Role, offset: u32, width: Width, label: DynamicLabel);
+    /// Jumps where a signed integer of four or eight bytes in memory does not fit one of so many bytes, signed or not.
+    /// Overwrites [`Role::Scratch`].
+    fn branch_unless_fits(&mut self, base: Role, offset: u32, from: Width, to: (u8, bool), label: DynamicLabel);
+    /// Jumps where a register is 0.
+    fn branch_if_zero(&mut self, register: Role, label: DynamicLabel);
+    /// Fills [`Role::Scratch`] with the integer that a double in memory is. Jumps where it is none; if `bounded`, also
+    /// where it is beyond 2^53; if not, some that no 32 bits hold are taken for others that they do not hold either. May
+    /// overwrite [`Role::Slots`].
+    fn load_integral(&mut self, base: Role, offset: u32, bounded: bool, label: DynamicLabel);
+    /// Fills a vector register with a double in memory, rounded to a float.
+    fn load_rounded(&mut self, to: u8, base: Role, offset: u32);
+    /// Fills a vector register with an integer of four bytes in memory, converted to a double.
+    fn load_converted(&mut self, to: u8, base: Role, offset: u32);
+    /// Fills a vector register with an integer of four bytes in memory, converted to a float; jumps where that would not
+    /// be exact. Overwrites [`Role::Scratch`].
+    fn load_exact(&mut self, to: u8, base: Role, offset: u32, label: DynamicLabel);
+    /// Extends what a register holds of that width to four bytes, and makes the four above them zero.
+    fn extend_int(&mut self, register: Role, width: Width);
+    /// Sign-extends four bytes to eight.
+    fn extend_long(&mut self, register: Role);
+    /// Jumps where an integer of eight bytes, signed or not, does not fit a signed one of four. Overwrites
+    /// [`Role::Scratch`] or [`Role::Target`].
+    fn branch_unless_int(&mut self, register: Role, signed: bool, label: DynamicLabel);
+    /// Jumps where an integer is beyond 2^53, either way if it is signed. Overwrites [`Role::Slots`] and
+    /// [`Role::Target`].
+    fn branch_unless_exact(&mut self, register: Role, signed: bool, label: DynamicLabel);
+    /// Turns a signed integer into the bits of a double. Overwrites vector register 0.
+    fn integer_to_double(&mut self, register: Role);
+    /// Turns the float in vector register 0 into a double.
+    fn widen_vector(&mut self);
+    /// Copies the double in vector register 0.
+    fn vector_bits(&mut self, to: Role);
+}
+
+/// All that a bridge stub depends on.
+#[derive(Hash)]
+pub(crate) struct Blueprint {
+    /// The convention, and what the callee's plan says beyond `arguments`.
+    convention: Convention,
+    area: u32,
+    vector_count: Option<u8>,
+    record: Pointer,
+    context: Home,
+    errno: Option<i32>,
+    arguments: Vec<Argument>,
+    result: Outcome,
+    boxing: Boxing,
+    fallback: u64,
+    failed: u64,
+}
+
+/// Where the host's caller leaves a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Home {
+    /// In the general argument register of that number.
+    Register(u8),
+    /// In memory, that many bytes from where the caller's arguments start.
+    Stack(u32),
+}
+
+/// A word in memory, by a pointer that is a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct At {
+    pointer: Home,
+    offset: u32,
+}
+
+/// Where the address of the record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Pointer {
+    Memory(At),
+    Parameter(Home),
+}
+
+/// A C type, as far as conversions know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Bool,
+    Integer { bytes: u8, signed: bool },
+    Pointer,
+    Float,
+    Double,
+}
+
+/// What the callee returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Outcome {
+    Void,
+    Scalar(Kind),
+    /// Something else in one general register, or one floating register.
+    General,
+    Vector,
+}
+
+/// A parameter of the callee, and what the host has for it.
+#[derive(Hash)]
+struct Argument {
+    kind: Kind,
+    to: Place,
+    tag: At,
+    tag_width: TagWidth,
+    payload: At,
+    cases: Vec<bridge::Case>,
+}
+
+impl Blueprint {
+    /// That of a stub for functions of the signature `callee`. The thread's `errno` is `errno` bytes from the thread
+    /// pointer.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where no stub can be made.
+    pub(crate) fn new(spec: &Spec, callee: &Signature, convention: Convention, errno: i32) -> Result<Blueprint> {
+        let plan = Plan::new(callee, convention)?;
+        let host = Host::new(&spec.entry, convention)?;
+        if spec.arguments.len() != callee.parameters().len() {
+            return Err(Error::unsupported(format!(
+                "a bridge stub of {} arguments for {callee}",
+                spec.arguments.len()
+            )));
+        }
+        let arch = convention.arch();
+        let parameters = callee.parameters().iter().zip(&spec.arguments).enumerate();
+        let arguments = parameters.map(|(index, (parameter, argument))| {
+            let kind = Kind::of(&parameter.ty, arch).ok_or_else(|| refused(callee, index))?;
+            let value = plan.moves.iter().find(|value| value.argument == Some(index as u16));
+            let to = value.ok_or_else(|| refused(callee, index))?.place;
+            host.argument(argument, kind, to).map_err(|reason| {
+                Error::unsupported(format!("argument {} of a bridge stub for {callee}: {reason}", callee.place(index)))
+            })
+        });
+        let blueprint = Blueprint {
+            convention,
+            area: plan.area() as u32,
+            vector_count: plan.vector_count,
+            record: host.pointer(spec.record).map_err(Error::unsupported)?,
+            context: host.home(spec.context).map_err(Error::unsupported)?,
+            errno: spec.errno.then_some(errno),
+            arguments: arguments.collect::<Result<_>>()?,
+            result: Outcome::of(callee, &plan)?,
+            boxing: spec.boxing,
+            fallback: spec.fallback.addr() as u64,
+            failed: spec.failed.addr() as u64,
+        };
+        blueprint.check(&host, callee)?;
+        Ok(blueprint)
+    }
+
+    /// Checks what concerns the stub as a whole.
+    fn check(&self, host: &Host, callee: &Signature) -> Result<()> {
+        let raw = matches!(self.result, Outcome::General | Outcome::Vector);
+        match self.boxing {
+            Boxing::Tagged(_) if !host.returns_two_words => {
+                Err(Error::unsupported("a payload and a tag that are not returned in two general registers"))
+            }
+            Boxing::Tagged(_) if raw => Err(Error::unsupported(format!("a tagged result of {callee}"))),
+            _ if self.area + self.words() > MAX_FRAME => {
+                Err(Error::unsupported(format!("a bridge stub for {callee}: arguments of more than {MAX_FRAME} bytes")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn arch(&self) -> Arch {
+        self.convention.arch()
+    }
+
+    /// What the stub is found by: all of it.
+    pub(crate) fn shape(&self) -> Shape {
+        let mut words = Words(vec![Shape::BRIDGE]);
+        self.hash(&mut words);
+        Shape::new(words.0)
+    }
+
+    fn general(&self) -> impl Iterator<Item = &Argument> {
+        self.arguments.iter().filter(|argument| !argument.kind.is_vector())
+    }
+
+    fn vectors(&self) -> impl Iterator<Item = &Argument> {
+        self.arguments.iter().filter(|argument| argument.kind.is_vector())
+    }
+
+    /// Whether some argument that is not floating has more than one case.
+    fn has_slow_lane(&self) -> bool {
+        self.general().any(|argument| argument.cases.len() > 1)
+    }
+
+    /// Bytes of the frame for arguments that were converted.
+    fn words(&self) -> u32 {
+        let needed =
+            self.has_slow_lane() || self.general().any(|argument| argument.cases[0].payload == Payload::Double);
+        if needed { 8 * self.general().count() as u32 } else { 0 }
+    }
+}
+
+/// Collects what is hashed, one word for each value.
+struct Words(Vec<u64>);
+
+impl Hasher for Words {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0.push(u64::from_le_bytes(word));
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        0 // the words are what is wanted
+    }
+}
+
+fn refused(callee: &Signature, index: usize) -> Error {
+    Error::unsupported(format!("argument {} of a bridge stub for {callee}", callee.place(index)))
+}
+
+/// The host's signature, planned.
+struct Host {
+    plan: Plan,
+    parameters: usize,
+    returns_two_words: bool,
+}
+
+impl Host {
+    fn new(entry: &Signature, convention: Convention) -> Result<Host> {
+        let plan = Plan::new(entry, convention)?;
+        let floating = plan.moves.iter().any(|value| matches!(value.place, Place::Register(Register::Fpr(_))));
+        if floating || plan.vector_count.is_some() {
+            return Err(Error::unsupported(format!(
+                "native functions like {entry}: all parameters go to general registers"
+            )));
+        }
+        if plan.result.in_memory || plan.result.is_stored() {
+            return Err(Error::unsupported(format!("native functions like {entry}: the result is in memory")));
+        }
+        let word = |number: u8| (Register::Gpr(number), 8 * number, 8);
+        let parts = plan.result.parts().map(|part| (part.register, part.offset, part.size));
+        let returns_two_words = parts.eq([word(0), word(1)]);
+        Ok(Host { plan, parameters: entry.parameters().len(), returns_two_words })
+    }
+
+    /// Where a parameter is that takes a word.
+    fn home(&self, parameter: usize) -> Result<Home, String> {
+        let mut moves = self.plan.moves.iter().filter(|value| value.argument.map(usize::from) == Some(parameter));
+        match (moves.next().map(|value| (value.place, value.width)), moves.next()) {
+            (Some((Place::Register(Register::Gpr(number)), Width::B8)), None) => Ok(Home::Register(number)),
+            (Some((Place::Stack(at), Width::B8)), None) => Ok(Home::Stack(at)),
+            _ => Err(format!("parameter {parameter} of the {} of native functions is no pointer", self.parameters)),
+        }
+    }
+
+    fn at(&self, place: bridge::Place, align: u32) -> Result<At, String> {
+        if place.offset >= MAX_OFFSET || !place.offset.is_multiple_of(align) {
+            return Err(format!("an offset of {} bytes", place.offset));
+        }
+        Ok(At { pointer: self.home(place.parameter)?, offset: place.offset })
+    }
+
+    fn pointer(&self, record: Operand) -> Result<Pointer, String> {
+        match record {
+            Operand::Memory(place) => Ok(Pointer::Memory(self.at(place, 8)?)),
+            Operand::Parameter(parameter) => Ok(Pointer::Parameter(self.home(parameter)?)),
+        }
+    }
+
+    fn argument(&self, argument: &bridge::Argument, kind: Kind, to: Place) -> Result<Argument, String> {
+        let cases = &argument.cases;
+        let tag_align = match argument.tag_width {
+            TagWidth::Byte => 1,
+            TagWidth::Int => 4,
+        };
+        let align = cases.iter().map(|case| case.payload.align()).max().ok_or("no case")?;
+        for case in cases {
+            if argument.tag_width == TagWidth::Byte && i8::try_from(case.tag).is_err() {
+                return Err(format!("a tag of one byte cannot be {}", case.tag));
+            }
+            if !kind.takes(case.payload) {
+                return Err(format!("no conversion of {:?}", case.payload));
+            }
+        }
+        let (tag, payload) = (self.at(argument.tag, tag_align)?, self.at(argument.payload, align)?);
+        Ok(Argument { kind, to, tag, tag_width: argument.tag_width, payload, cases: cases.clone() })
+    }
+}
+
+impl Payload {
+    fn align(self) -> u32 {
+        match self {
+            Payload::Int32 | Payload::Bool => 4,
+            Payload::Double | Payload::Int64 => 8,
+            Payload::Null => 1,
+        }
+    }
+
+    /// How wide an integer payload is.
+    fn width(self) -> Width {
+        if self.align() == 8 { Width::B8 } else { Width::B4 }
+    }
+}
+
+impl Kind {
+    fn of(ty: &Type, arch: Arch) -> Option<Kind> {
+        match ty {
+            Type::Bool => Some(Kind::Bool),
+            Type::Pointer(_) => Some(Kind::Pointer),
+            Type::Float(Float::F32) => Some(Kind::Float),
+            Type::Float(Float::F64) => Some(Kind::Double),
+            other => {
+                let integer = other.as_integer().filter(|integer| integer.size() <= 8)?;
+                Some(Kind::Integer { bytes: integer.size() as u8, signed: integer.is_signed(arch) })
+            }
+        }
+    }
+
+    fn is_vector(self) -> bool {
+        matches!(self, Kind::Float | Kind::Double)
+    }
+
+    /// Whether it takes eight bytes of a general register.
+    fn is_long(self) -> bool {
+        matches!(self, Kind::Pointer | Kind::Integer { bytes: 8, .. })
+    }
+
+    fn is_signed(self) -> bool {
+        matches!(self, Kind::Integer { signed: true, .. })
+    }
+
+    /// How much of a general register it takes.
+    fn width(self) -> Width {
+        match self {
+            Kind::Bool | Kind::Integer { bytes: 1, signed: false } => Width::U1,
+            Kind::Integer { bytes: 1, signed: true } => Width::S1,
+            Kind::Integer { bytes: 2, signed: false } => Width::U2,
+            Kind::Integer { bytes: 2, signed: true } => Width::S2,
+            Kind::Integer { bytes: 4, .. } | Kind::Float => Width::B4,
+            Kind::Integer { .. } | Kind::Pointer | Kind::Double => Width::B8,
+        }
+    }
+
+    /// Whether there is a conversion.
+    fn takes(self, payload: Payload) -> bool {
+        match payload {
+            Payload::Int32 | Payload::Double => true,
+            Payload::Bool => matches!(self, Kind::Bool | Kind::Integer { .. }),
+            Payload::Null => self == Kind::Pointer,
+            Payload::Int64 => !self.is_vector(),
+        }
+    }
+}
+
+impl Outcome {
+    fn of(callee: &Signature, plan: &Plan) -> Result<Outcome> {
+        let ty = callee.result();
+        if ty.is_void() {
+            return Ok(Outcome::Void);
+        }
+        if let Some(kind) = Kind::of(ty, plan.convention.arch()) {
+            return Ok(Outcome::Scalar(kind));
+        }
+        let mut parts = plan.result.parts();
+        match (parts.next().filter(|part| part.size <= 8).map(|part| part.register), parts.next()) {
+            (Some(Register::Gpr(0)), None) => Ok(Outcome::General),
+            (Some(Register::Fpr(0)), None) => Ok(Outcome::Vector),
+            _ => Err(Error::unsupported(format!("the result of a bridge stub for {callee}"))),
+        }
+    }
+}
+
+/// Emits the stub.
+pub(super) fn emit<A: BridgeAssembler>(blueprint: &Blueprint, mut assembler: A) -> Result<()> {
+    let fallback = assembler.label();
+    let lanes = Lanes {
+        slow: blueprint.has_slow_lane().then(|| assembler.label()),
+        ready: assembler.label(),
+        failed: assembler.label(),
+        fallback,
+    };
+    let mut writer = Writer { blueprint, assembler, lanes, has_record: true, later: Vec::new() };
+    writer.enter();
+    writer.fast_lane();
+    writer.call();
+    let seldom = writer.box_result();
+    writer.further_cases();
+    writer.slow_lane();
+    writer.box_seldom(seldom);
+    writer.leave();
+    writer.assembler.finish()
+}
+
+/// Places in the code.
+struct Lanes {
+    /// Where an argument goes that is not of its first case; absent where there is no other.
+    slow: Option<DynamicLabel>,
+    /// All arguments are in place.
+    ready: DynamicLabel,
+    failed: DynamicLabel,
+    fallback: DynamicLabel,
+}
+
+/// A floating argument whose other cases are still to be written, from where to where.
+struct Later<'a> {
+    argument: &'a Argument,
+    start: DynamicLabel,
+    join: DynamicLabel,
+}
+
+/// What the boxing does seldom, and is still to be written.
+#[derive(Default)]
+struct Seldom {
+    null: Option<DynamicLabel>,
+    /// An integer that does not fit four bytes, signed or not.
+    large: Option<(DynamicLabel, bool)>,
+}
+
+/// How a general register is filled.
+#[derive(Clone, Copy)]
+enum Fill {
+    Zero,
+    Plain(Base, u32, Width),
+    Signed(Base, u32),
+}
+
+/// What an address is relative to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Base {
+    Parameter(Home),
+    Role(Role),
+}
+
+impl Fill {
+    fn base(&mut self) -> Option<&mut Base> {
+        match self {
+            Fill::Zero => None,
+            Fill::Plain(base, ..) | Fill::Signed(base, _) => Some(base),
+        }
+    }
+
+    /// Whether it needs that argument register.
+    fn needs(mut self, register: u8) -> bool {
+        self.base().is_some_and(|base| *base == Base::Parameter(Home::Register(register)))
+    }
+}
+
+struct Writer<'a, A> {
+    blueprint: &'a Blueprint,
+    assembler: A,
+    lanes: Lanes,
+    /// Whether the record's address is still in [`Role::Slots`] at the end of the fast lane.
+    has_record: bool,
+    later: Vec<Later<'a>>,
+}
+
+impl<'a, A: BridgeAssembler> Writer<'a, A> {
+    /// Opens the frame, and finds the record and the target, which stays in [`Role::Target`].
+    fn enter(&mut self) {
+        self.assembler.landing_pad();
+        self.assembler.open_frame(false);
+        match self.blueprint.record {
+            Pointer::Memory(At { pointer, offset }) => {
+                let base = self.parameter(pointer, Role::Slots);
+                self.assembler.load(Role::Slots, base, offset, Width::B8);
+            }
+            Pointer::Parameter(home) => match self.parameter(home, Role::Slots) {
+                Role::Slots => {}
+                register => self.assembler.copy(Role::Slots, register),
+            },
+        }
+        self.assembler.load(Role::Target, Role::Slots, RECORD_TARGET, Width::B8);
+        let context = self.parameter(self.blueprint.context, Role::Scratch);
+        self.assembler.keep(context, Role::Slots);
+        self.assembler.branch_if_zero(Role::Target, self.lanes.fallback);
+        let words = self.blueprint.words().next_multiple_of(16);
+        self.assembler.reserve((self.blueprint.area + words) as usize, 16);
+    }
+
+    /// The register that a parameter is in; `spare` where it has to be loaded.
+    fn parameter(&mut self, home: Home, spare: Role) -> Role {
+        match home {
+            Home::Register(number) => Role::Argument(number),
+            Home::Stack(at) => {
+                self.assembler.load(spare, Role::Frame, A::INCOMING + at, Width::B8);
+                spare
+            }
+        }
+    }
+
+    /// The register that the pointer to a host value is in.
+    fn pointer(&mut self, home: Home) -> Role {
+        self.has_record &= matches!(home, Home::Register(_));
+        self.parameter(home, Role::Slots)
+    }
+
+    fn fast_lane(&mut self) {
+        let blueprint = self.blueprint;
+        for argument in blueprint.vectors() {
+            self.guard_vector(argument);
+        }
+        let mismatch = self.lanes.slow.unwrap_or(self.lanes.fallback);
+        let mut fills = Vec::new();
+        for (index, argument) in blueprint.general().enumerate() {
+            let case = argument.cases[0];
+            self.branch_unless_tag(argument, case.tag, mismatch);
+            self.guard_payload(argument, case.payload, index);
+            fills.push((argument.to, self.fill(argument, case.payload, index)));
+        }
+        self.fill_all(fills);
+        if blueprint.errno.is_some() && !self.has_record {
+            self.assembler.load_kept(Role::Slots, Kept::Record);
+        }
+    }
+
+    fn branch_unless_tag(&mut self, argument: &Argument, tag: i32, label: DynamicLabel) {
+        let base = self.pointer(argument.tag.pointer);
+        let width = match argument.tag_width {
+            TagWidth::Byte => Width::S1,
+            TagWidth::Int => Width::B4,
+        };
+        self.assembler.branch_unless_equal(base, argument.tag.offset, width, tag, label);
+    }
+
+    /// Loads a floating argument of its first case.
+    fn guard_vector(&mut self, argument: &'a Argument) {
+        let (first, further) = (argument.cases[0], argument.cases.len() > 1);
+        let (start, join) =
+            if further { (self.assembler.label(), Some(self.assembler.label())) } else { (self.lanes.fallback, None) };
+        self.branch_unless_tag(argument, first.tag, start);
+        self.load_vector(argument, first.payload);
+        if let Some(join) = join {
+            self.assembler.bind(join);
+            self.later.push(Later { argument, start, join });
+        }
+    }
+
+    /// Loads a floating argument, or puts it on the stack.
+    fn load_vector(&mut self, argument: &Argument, payload: Payload) {
+        let (base, offset) = (self.pointer(argument.payload.pointer), argument.payload.offset);
+        let (to, stack) = match argument.to {
+            Place::Register(Register::Fpr(number)) => (number, None),
+            Place::Stack(at) => (A::SCRATCH_VECTOR, Some(at)),
+            Place::Register(other) => unreachable!("a floating argument in {other:?}"),
+        };
+        let assembler = &mut self.assembler;
+        match (payload, argument.kind) {
+            (Payload::Double, Kind::Double) => assembler.load_vector(to, base, offset, Width::B8),
+            (Payload::Double, _) => assembler.load_rounded(to, base, offset),
+            (_, Kind::Double) => assembler.load_converted(to, base, offset),
+            _ => assembler.load_exact(to, base, offset, self.lanes.fallback),
+        }
+        if let Some(at) = stack {
+            assembler.store_vector(to, at, argument.kind.width());
+        }
+    }
+
+    /// Sends a payload that does not fit the type to the fallback. One that has to be converted is left in the frame's word
+    /// of that number.
+    fn guard_payload(&mut self, argument: &Argument, payload: Payload, word: usize) {
+        let fallback = self.lanes.fallback;
+        match payload {
+            Payload::Null | Payload::Bool => {}
+            Payload::Int32 | Payload::Int64 => {
+                let base = self.pointer(argument.payload.pointer);
+                self.guard_range(base, argument.payload.offset, payload, argument.kind);
+            }
+            Payload::Double => {
+                self.has_record = false;
+                let base = self.pointer(argument.payload.pointer);
+                let (offset, word) = (argument.payload.offset, self.word(word));
+                self.assembler.load_integral(base, offset, argument.kind.is_long(), fallback);
+                self.assembler.store(Role::Scratch, word);
+                self.guard_range(Role::Stack, word, payload, argument.kind);
+            }
+        }
+    }
+
+    /// Sends an integer in memory that does not fit the type to the fallback.
+    fn guard_range(&mut self, base: Role, offset: u32, payload: Payload, kind: Kind) {
+        let (fallback, width) = (self.lanes.fallback, payload.width());
+        let assembler = &mut self.assembler;
+        match (kind, payload) {
+            (Kind::Bool, _) => assembler.branch_if_above_one(base, offset, width, fallback),
+            (Kind::Integer { bytes: 4, signed: true }, Payload::Int32) => {}
+            (Kind::Integer { bytes: 4, signed: false }, Payload::Int32) => {
+                assembler.branch_if_negative(base, offset, width, fallback);
+            }
+            (Kind::Integer { bytes: 1..=4, .. }, _) => {
+                let Kind::Integer { bytes, signed } = kind else { return };
+                assembler.branch_unless_fits(base, offset, width, (bytes, signed), fallback);
+            }
+            (Kind::Integer { signed: true, .. }, _) | (_, Payload::Int64) => {}
+            _ => assembler.branch_if_negative(base, offset, width, fallback),
+        }
+    }
+
+    /// Where the frame's word of that number is.
+    fn word(&self, word: usize) -> u32 {
+        self.blueprint.area + 8 * word as u32
+    }
+
+    /// How an argument is loaded whose guards have passed.
+    fn fill(&self, argument: &Argument, payload: Payload, word: usize) -> Fill {
+        let At { pointer, offset } = argument.payload;
+        let base = Base::Parameter(pointer);
+        match payload {
+            Payload::Null => Fill::Zero,
+            Payload::Double => self.fill_from_word(argument, word),
+            Payload::Int32 if argument.kind.is_long() && argument.kind.is_signed() => Fill::Signed(base, offset),
+            Payload::Int64 if argument.kind.is_long() => Fill::Plain(base, offset, Width::B8),
+            Payload::Int32 | Payload::Bool | Payload::Int64 => Fill::Plain(base, offset, Width::B4),
+        }
+    }
+
+    fn fill_from_word(&self, argument: &Argument, word: usize) -> Fill {
+        let width = if argument.kind.is_long() { Width::B8 } else { Width::B4 };
+        Fill::Plain(Base::Role(Role::Stack), self.word(word), width)
+    }
+
+    /// Puts arguments in place: first those on the stack, while the host's pointers are still in their registers; then each
+    /// in its register as soon as nothing has to be read through that any more.
+    fn fill_all(&mut self, fills: Vec<(Place, Fill)>) {
+        let mut waiting = Vec::new();
+        for (place, fill) in fills {
+            match place {
+                Place::Stack(at) => {
+                    self.load(Role::Scratch, fill);
+                    self.assembler.store(Role::Scratch, at);
+                }
+                Place::Register(Register::Gpr(number)) => waiting.push((number, fill)),
+                Place::Register(other) => unreachable!("an integer argument in {other:?}"),
+            }
+        }
+        while !waiting.is_empty() {
+            let free =
+                |(number, _): &(u8, Fill)| waiting.iter().all(|(other, fill)| other == number || !fill.needs(*number));
+            let next = waiting.iter().position(free).unwrap_or_else(|| 0);
+            let (number, fill) = waiting.remove(next);
+            if waiting.iter().any(|(_, fill)| fill.needs(number)) {
+                self.set_aside(number, &mut waiting);
+            }
+            self.load(Role::Argument(number), fill);
+        }
+    }
+
+    /// Breaks a circle of registers that each wait for another: each fill reads through one register only, so there is
+    /// never more than one to be set aside.
+    fn set_aside(&mut self, number: u8, waiting: &mut [(u8, Fill)]) {
+        self.has_record = false;
+        self.assembler.copy(Role::Slots, Role::Argument(number));
+        for base in waiting.iter_mut().filter(|(_, fill)| fill.needs(number)).filter_map(|(_, fill)| fill.base()) {
+            *base = Base::Role(Role::Slots);
+        }
+    }
+
+    fn load(&mut self, to: Role, fill: Fill) {
+        match fill {
+            Fill::Zero => self.assembler.load_constant(to, 0),
+            Fill::Plain(base, offset, width) => {
+                let base = self.base(base, to);
+                self.assembler.load(to, base, offset, width);
+            }
+            Fill::Signed(base, offset) => {
+                let base = self.base(base, to);
+                self.assembler.load_signed(to, base, offset);
+            }
+        }
+    }
+
+    fn base(&mut self, base: Base, spare: Role) -> Role {
+        match base {
+            Base::Parameter(home) => self.parameter(home, spare),
+            Base::Role(role) => role,
+        }
+    }
+
+    /// The call, with all arguments in place; what is kept about it, before and after.
+    fn call(&mut self) {
+        let (ready, failed) = (self.lanes.ready, self.lanes.failed);
+        let assembler = &mut self.assembler;
+        assembler.bind(ready);
+        if let Some(errno) = self.blueprint.errno {
+            assembler.load(Role::Slots, Role::Slots, RECORD_STATE, Width::B8);
+            assembler.load(Role::Scratch, Role::Slots, STATE_ERRNO, Width::B4);
+            assembler.store_thread(Role::Scratch, errno);
+        }
+        if let Some(count) = self.blueprint.vector_count {
+            assembler.vector_count(count);
+        }
+        assembler.call(Role::Target);
+        assembler.load_kept(Role::Slots, Kept::Record);
+        assembler.load(Role::Slots, Role::Slots, RECORD_STATE, Width::B8);
+        if let Some(errno) = self.blueprint.errno {
+            assembler.load_thread(Role::Target, errno);
+            assembler.store_int(Role::Target, Role::Slots, STATE_ERRNO);
+        }
+        assembler.branch_unless_equal(Role::Slots, STATE_FAILED, Width::B4, 0, failed);
+    }
+
+    /// Makes a host value of the result, and returns.
+    fn box_result(&mut self) -> Seldom {
+        let mut seldom = Seldom::default();
+        match self.blueprint.boxing {
+            Boxing::Tagged(tags) => {
+                let tag = self.box_tagged(&tags, &mut seldom);
+                self.return_tagged(tag);
+            }
+            Boxing::Call(finish) => self.finish(finish.addr() as u64),
+        }
+        seldom
+    }
+
+    /// Leaves the payload in its register; gives the tag.
+    fn box_tagged(&mut self, tags: &Tags, seldom: &mut Seldom) -> i32 {
+        const RESULT: Role = Role::Result(0);
+        let assembler = &mut self.assembler;
+        match self.blueprint.result {
+            Outcome::Void => {
+                assembler.load_constant(RESULT, 0);
+                tags.undefined
+            }
+            Outcome::Scalar(Kind::Float) => {
+                assembler.widen_vector();
+                assembler.vector_bits(RESULT);
+                tags.double
+            }
+            Outcome::Scalar(Kind::Double) | Outcome::Vector => {
+                assembler.vector_bits(RESULT);
+                tags.double
+            }
+            Outcome::Scalar(kind @ (Kind::Bool | Kind::Integer { bytes: 1..=4, .. })) => {
+                assembler.extend_int(RESULT, kind.width());
+                if kind == (Kind::Integer { bytes: 4, signed: false }) {
+                    let large = assembler.label();
+                    assembler.branch_unless_int(RESULT, false, large);
+                    seldom.large = Some((large, false));
+                }
+                if kind == Kind::Bool { tags.bool } else { tags.int }
+            }
+            Outcome::Scalar(kind) => {
+                if kind == Kind::Pointer && tags.null.is_some() {
+                    let null = assembler.label();
+                    assembler.branch_if_zero(RESULT, null);
+                    seldom.null = Some(null);
+                }
+                let (large, signed) = (assembler.label(), kind.is_signed());
+                assembler.branch_unless_int(RESULT, signed, large);
+                seldom.large = Some((large, signed));
+                assembler.extend_int(RESULT, Width::B4);
+                tags.int
+            }
+            Outcome::General => unreachable!("a struct has no tag"),
+        }
+    }
+
+    fn return_tagged(&mut self, tag: i32) {
+        self.assembler.load_constant(Role::Result(1), i64::from(tag) as u64);
+        self.assembler.close_frame();
+    }
+
+    /// Has a function of the host make the value.
+    fn finish(&mut self, finish: u64) {
+        let assembler = &mut self.assembler;
+        match self.blueprint.result {
+            Outcome::Void => assembler.load_constant(Role::Argument(2), 0),
+            Outcome::Scalar(Kind::Float) => assembler.widen_vector(),
+            Outcome::Scalar(Kind::Double) | Outcome::Vector => {}
+            Outcome::Scalar(kind) => {
+                assembler.copy(Role::Argument(2), Role::Result(0));
+                if !kind.is_long() {
+                    assembler.extend_int(Role::Argument(2), kind.width());
+                }
+                if kind.is_signed() && !kind.is_long() {
+                    assembler.extend_long(Role::Argument(2));
+                }
+            }
+            Outcome::General => assembler.copy(Role::Argument(2), Role::Result(0)),
+        }
+        self.hand_over(finish);
+    }
+
+    /// Jumps to a function of the context and the record, which returns for the stub.
+    fn hand_over(&mut self, function: u64) {
+        self.assembler.load_kept(Role::Argument(0), Kept::Context);
+        self.assembler.load_kept(Role::Argument(1), Kept::Record);
+        self.jump_out(function);
+    }
+
+    fn jump_out(&mut self, function: u64) {
+        self.assembler.leave_frame();
+        self.assembler.load_constant(Role::Target, function);
+        self.assembler.jump(Role::Target);
+    }
+
+    /// The other cases of floating arguments.
+    fn further_cases(&mut self) {
+        for Later { argument, start, join } in std::mem::take(&mut self.later) {
+            self.assembler.bind(start);
+            let mut cases = argument.cases[1..].iter().peekable();
+            while let Some(case) = cases.next() {
+                let next = if cases.peek().is_some() { self.assembler.label() } else { self.lanes.fallback };
+                self.branch_unless_tag(argument, case.tag, next);
+                self.load_vector(argument, case.payload);
+                self.assembler.jump_to(join);
+                if cases.peek().is_some() {
+                    self.assembler.bind(next);
+                }
+            }
+        }
+    }
+
+    /// All cases of the other arguments.
+    fn slow_lane(&mut self) {
+        let Some(start) = self.lanes.slow else { return };
+        let blueprint = self.blueprint;
+        self.assembler.bind(start);
+        for (word, argument) in blueprint.general().enumerate() {
+            let done = self.assembler.label();
+            let mut cases = argument.cases.iter().peekable();
+            while let Some(case) = cases.next() {
+                let next = if cases.peek().is_some() { self.assembler.label() } else { self.lanes.fallback };
+                self.branch_unless_tag(argument, case.tag, next);
+                self.convert(argument, case.payload, word);
+                if cases.peek().is_some() {
+                    self.assembler.jump_to(done);
+                    self.assembler.bind(next);
+                }
+            }
+            self.assembler.bind(done);
+        }
+        let words = blueprint.general().enumerate();
+        let fills = words.map(|(word, argument)| (argument.to, self.fill_from_word(argument, word))).collect();
+        self.fill_all(fills);
+        if blueprint.errno.is_some() {
+            self.assembler.load_kept(Role::Slots, Kept::Record);
+        }
+        self.assembler.jump_to(self.lanes.ready);
+    }
+
+    /// Leaves an argument in its word of the frame.
+    fn convert(&mut self, argument: &Argument, payload: Payload, word: usize) {
+        self.guard_payload(argument, payload, word);
+        if payload != Payload::Double {
+            self.load(Role::Scratch, self.fill(argument, payload, word));
+            self.assembler.store(Role::Scratch, self.word(word));
+        }
+    }
+
+    /// Null pointers, and integers that do not fit four bytes.
+    fn box_seldom(&mut self, seldom: Seldom) {
+        let Boxing::Tagged(tags) = self.blueprint.boxing else { return };
+        if let (Some(label), Some(null)) = (seldom.null, tags.null) {
+            self.assembler.bind(label);
+            self.return_tagged(null);
+        }
+        let Some((large, signed)) = seldom.large else { return };
+        self.assembler.bind(large);
+        let wide = matches!(self.blueprint.result, Outcome::Scalar(kind) if kind.is_long());
+        let wide = wide.then(|| self.assembler.label());
+        if let Some(wide) = wide {
+            self.assembler.branch_unless_exact(Role::Result(0), signed, wide);
+        }
+        self.assembler.integer_to_double(Role::Result(0));
+        self.return_tagged(tags.double);
+        if let Some(wide) = wide {
+            self.assembler.bind(wide);
+            self.assembler.copy(Role::Argument(2), Role::Result(0));
+            self.hand_over(tags.wide.addr() as u64);
+        }
+    }
+
+    /// The ways out that are no return.
+    fn leave(&mut self) {
+        self.assembler.bind(self.lanes.failed);
+        self.hand_over(self.blueprint.failed);
+        self.assembler.bind(self.lanes.fallback);
+        self.jump_out(self.blueprint.fallback);
+    }
+}
