@@ -1,6 +1,6 @@
 //! `jitcall js`: runs JavaScript that calls C functions.
 
-use std::ffi::OsString;
+use std::ffi::{OsString, c_char, c_void};
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
@@ -24,7 +24,14 @@ Examples:
   jitcall js";
 
 /// The modules that scripts find in the program itself.
-static MODULES: [NativeModule; 0] = [];
+// SAFETY: the function is the QuickJS module's own entrance, for any version of QuickJS.
+static MODULES: [NativeModule; 1] = [unsafe { NativeModule::new(c"ffi", init_ffi) }];
+
+/// Enters the module `ffi`, whose types stand for those of the context's own QuickJS.
+unsafe extern "C" fn init_ffi(context: *mut c_void, name: *const c_char) -> *mut c_void {
+    // SAFETY: the caller's promise is the same.
+    unsafe { jitcall_qjs::js_init_module(context.cast(), name).cast() }
+}
 
 /// Runs JavaScript that calls C functions.
 #[derive(clap::Args)]
