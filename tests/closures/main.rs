@@ -7,11 +7,12 @@
 mod compile;
 #[path = "../tiers/mod.rs"]
 mod tiers;
+#[path = "../support/child.rs"]
+mod child;
 #[path = "../support/walk.rs"]
 mod walk;
 
 mod c;
-mod child;
 mod failures;
 mod freeing;
 mod guards;
