@@ -327,7 +327,8 @@ pub(crate) fn mapped_bytes(guard: &mut CodeGuard) -> usize {
 
 /// A file of entries that nobody can change any more.
 fn sealed_code(size: usize, place: RecordPlace) -> Result<File> {
-    let mut file = memfd::executable(c"jitcall-closures", libc::MFD_ALLOW_SEALING).map_err(refused("memfd_create for closure entries"))?;
+    let mut file = memfd::executable(c"jitcall-closures", libc::MFD_ALLOW_SEALING)
+        .map_err(refused("memfd_create for closure entries"))?;
     file.write_all(&page_entry(Arch::HOST, place, size).repeat(size / ENTRY_SIZE))
         .map_err(refused("write of closure entries"))?;
     let seals = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;

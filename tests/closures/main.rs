@@ -2,13 +2,13 @@
 //!
 //! `tests/signatures.rs` compares closures of random signatures with C compilers; `tests/entries.rs` counts entries.
 
+#[path = "../support/child.rs"]
+mod child;
 #[path = "../support/compile.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod compile;
 #[path = "../tiers/mod.rs"]
 mod tiers;
-#[path = "../support/child.rs"]
-mod child;
 #[path = "../support/walk.rs"]
 mod walk;
 
