@@ -177,6 +177,10 @@ impl Callback {
         handed: bool,
     ) -> Result<Callback> {
         let interface = Engine::global().prepare_callback(signature)?;
+        #[allow(
+            clippy::arc_with_non_send_sync,
+            reason = "other threads hold it, and look at what is theirs to look at"
+        )]
         let run = Arc::new(Run {
             function: Cell::new(scope.dup(function)),
             state: scope.state.handle(),
