@@ -4,6 +4,7 @@ mod argument;
 mod bench;
 mod call;
 mod doctor;
+mod js;
 mod long_double;
 mod render;
 mod show;
@@ -31,6 +32,7 @@ enum Command {
     Show(show::Show),
     Bench(bench::Bench),
     Doctor(doctor::Doctor),
+    Js(js::Js),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Show(show) => show.run(),
         Command::Bench(bench) => bench.run(),
         Command::Doctor(doctor) => doctor.run(),
+        Command::Js(js) => js.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
