@@ -54,8 +54,8 @@ interface Values {
   u16: { takes: Integer; gives: number; member: number; elements: Uint16Array };
   i32: { takes: Integer; gives: number; member: number; elements: Int32Array };
   u32: { takes: Integer; gives: number; member: number; elements: Uint32Array };
-  i64: { takes: Integer; gives: bigint; member: number | bigint; elements: BigInt64Array };
-  u64: { takes: Integer; gives: bigint; member: number | bigint; elements: BigUint64Array };
+  i64: { takes: Integer; gives: bigint; member: bigint; elements: BigInt64Array };
+  u64: { takes: Integer; gives: bigint; member: bigint; elements: BigUint64Array };
   long: { takes: Integer; gives: number | bigint; member: number | bigint; elements: BigInt64Array };
   ulong: { takes: Integer; gives: number | bigint; member: number | bigint; elements: BigUint64Array };
   f64: { takes: Float; gives: number; member: number; elements: Float64Array };
@@ -63,7 +63,7 @@ interface Values {
   longdouble: { takes: Float; gives: number; member: number; elements: number[] };
   complex: { takes: readonly [Float, Float]; gives: [number, number]; member: [number, number]; elements: unknown[] };
   pointer: { takes: PointerLike; gives: Pointer | null; member: Pointer | null; elements: (Pointer | null)[] };
-  cstring: { takes: PointerLike; gives: CString | null; member: Pointer | null; elements: (Pointer | null)[] };
+  cstring: { takes: PointerLike; gives: CString | null; member: CString | null; elements: (CString | null)[] };
   buffer: { takes: Memory; gives: Pointer | null; member: Pointer | null; elements: (Pointer | null)[] };
 }
 
@@ -115,7 +115,7 @@ export type Gives<T> =
   : any;
 
 /** What a value of a type may be where C keeps it: strings are refused, for they are copied for calls only. */
-export type Keeps<T> = Exclude<Takes<T>, string>;
+export type Keeps<T> = T extends CType ? Takes<T> : Exclude<Takes<T>, string>;
 
 type Member<T> =
   T extends CType<any, any, infer V> ? V
@@ -123,6 +123,8 @@ type Member<T> =
   : any;
 
 type Elements<T> = T extends keyof KindOf ? Values[KindOf[T]]["elements"] : Member<T>[];
+
+type Text<T> = T extends keyof KindOf ? (KindOf[T] extends "char" | "i8" | "u8" ? string : never) : never;
 
 /** Bun's numbers of types, under its names. */
 export const FFIType: {
@@ -150,11 +152,11 @@ export const FFIType: {
 /** A pointer to a type. */
 export function pointer(pointee: Type): CType<PointerLike, Pointer | null>;
 
-/** An array of a type: as a member a view of its elements, elsewhere a plain array. */
+/** An array of a type: as a member a view of its elements, elsewhere a plain array. One of bytes takes text. */
 export function array<const T extends Type>(
   element: T,
   length: number,
-): CType<readonly Keeps<T>[] | Memory, Gives<T>[], Elements<T>>;
+): CType<readonly Keeps<T>[] | Memory | Text<T>, Gives<T>[], Elements<T>>;
 
 /** The size of a type in bytes; 0 for `void`. */
 export function sizeof(type: Type): number;
@@ -415,7 +417,11 @@ export const write: {
 
 // Structs and unions.
 
-/** The members of a struct: their types by name, in order. A bit-field is `[type, bits]`. */
+/**
+ * The members of a struct: their types by name, in order. A bit-field is `[type, bits]`.
+ *
+ * Members read as what TypeScript takes them for; `assign` takes all that a member takes.
+ */
 export type Members = { readonly [name: string]: Type | readonly [Type, number] };
 
 type MemberType<M> = M extends readonly [infer T, number] ? T : M;
