@@ -4,9 +4,10 @@
 //! in them is for the eye to judge.
 
 use std::path::PathBuf;
-use std::{env, fs};
+use std::{env, fs, ptr};
 
 use jitcall::abi::{Convention, Plan};
+use jitcall::bridge::{Argument, Boxing, Case, Operand, Payload, Place, Spec, TagWidth, Tags};
 use jitcall::emit::RecordPlace;
 use jitcall::{Arch, Signature, Type, emit};
 use jitcall_disasm::{Machine, disassemble, listing};
@@ -79,6 +80,33 @@ const ENTRIES: &[(&str, RecordPlace)] = &[
     ("entry_argument5", RecordPlace::Argument(5)),
 ];
 
+/// The name of a file, what a host's native function calls, and the payloads of each argument, the likeliest first.
+const BRIDGES: &[(&str, &str, &[&[Payload]])] = &[
+    ("bridge_abs", "int abs(int)", &[INT]),
+    ("bridge_abs_of_ints", "int abs(int)", &[ONLY_INT]),
+    ("bridge_pow", "double pow(double, double)", &[DOUBLE, DOUBLE]),
+    ("bridge_mixed", "void mixed(int, double, void *, long)", &[INT, DOUBLE, POINTER, INT]),
+    ("bridge_stack", "_Bool stack(short, int, int, int, int, int, int, int, unsigned)", &[ONLY_INT; 9]),
+    ("bridge_narrow", "short narrow(signed char, unsigned char, short, _Bool)", &[INT, INT, INT, BOOL]),
+    ("bridge_unsigned", "unsigned identity(unsigned)", &[INT]),
+    ("bridge_long", "long identity(long)", &[LONG]),
+    ("bridge_pointer", "void *identity(void *)", &[POINTER]),
+    ("bridge_float", "float identity(float)", &[DOUBLE]),
+];
+
+const ONLY_INT: &[Payload] = &[Payload::Int32];
+const INT: &[Payload] = &[Payload::Int32, Payload::Double];
+const DOUBLE: &[Payload] = &[Payload::Double, Payload::Int32];
+const BOOL: &[Payload] = &[Payload::Bool, Payload::Int32];
+const LONG: &[Payload] = &[Payload::Int32, Payload::Double, Payload::Int64];
+const POINTER: &[Payload] = &[Payload::Double, Payload::Null, Payload::Int32, Payload::Int64];
+
+/// Files of stubs whose results are made by a function of the host.
+const CALLED: &[(&str, &str, &[&[Payload]])] = &[
+    ("bridge_call_short", "short identity(short)", &[INT]),
+    ("bridge_call_double", "double identity(double)", &[DOUBLE]),
+];
+
 fn shown(code: &[u8], arch: Arch) -> String {
     let machine = match arch {
         Arch::X86_64 => Machine::X86_64,
@@ -103,13 +131,61 @@ fn callback(name: &str, declaration: &str, arch: Arch) -> String {
     format!("{}\n{}", signature.declaration(), shown(&emit::closure_entry(&plan).expect(name), arch))
 }
 
+/// A host like QuickJS, whose values are a payload and a tag: argument by argument, and the result.
+fn host(arguments: &[&[Payload]], boxing: Boxing) -> Spec {
+    let tag = |payload: Payload| match payload {
+        Payload::Int32 => 0,
+        Payload::Bool => 1,
+        Payload::Null => 2,
+        Payload::Int64 => 7,
+        Payload::Double => 8,
+    };
+    let argument = |(index, payloads): (usize, &&[Payload])| Argument {
+        tag: Place { parameter: 3, offset: 16 * index as u32 + 8 },
+        tag_width: TagWidth::Int,
+        payload: Place { parameter: 3, offset: 16 * index as u32 },
+        cases: payloads.iter().map(|payload| Case { tag: tag(*payload), payload: *payload }).collect(),
+    };
+    let entry = "struct value { unsigned long payload; long tag; }; struct value native(void *context, struct value this, \
+                 int count, struct value *arguments, int magic, struct value *data)";
+    Spec {
+        entry: Signature::parse(entry).unwrap(),
+        arguments: arguments.iter().enumerate().map(argument).collect(),
+        record: Operand::Memory(Place { parameter: 5, offset: 0 }),
+        context: 0,
+        errno: true,
+        fallback: ptr::without_provenance(0x1_1111_1111),
+        failed: ptr::without_provenance(0x2_2222_2222),
+        boxing,
+    }
+}
+
+fn bridge(name: &str, declaration: &str, arguments: &[&[Payload]], boxing: Boxing, arch: Arch) -> String {
+    let signature = Signature::parse(declaration).expect(name);
+    let errno = if arch == Arch::X86_64 { -80 } else { 24 };
+    let code = emit::bridge_stub(&host(arguments, boxing), &signature, Convention::of(arch), errno).expect(name);
+    format!("{}\n{}", signature.declaration(), shown(&code, arch))
+}
+
 /// All that is in the files for an architecture, by name.
 fn golden(arch: Arch) -> Vec<(&'static str, String)> {
     let stubs = STUBS.iter().map(|(name, declaration, tail)| (*name, stub(name, declaration, tail, arch)));
     let callbacks = CALLBACKS.iter().map(|(name, declaration)| (*name, callback(name, declaration, arch)));
     let entry = |place| shown(&emit::page_entry(arch, place, emit::RECORD_DISTANCE), arch);
     let entries = ENTRIES.iter().map(|(name, place)| (*name, format!("record in {place:?}\n{}", entry(*place))));
-    stubs.chain(callbacks).chain(entries).collect()
+    let tagged = Boxing::Tagged(Tags {
+        int: 0,
+        double: 8,
+        bool: 1,
+        undefined: 3,
+        null: Some(2),
+        wide: ptr::without_provenance(0x3_3333_3333),
+    });
+    let called = Boxing::Call(ptr::without_provenance(0x4_4444_4444));
+    let bridges = BRIDGES.iter().map(|bridge| (bridge, tagged)).chain(CALLED.iter().map(|bridge| (bridge, called)));
+    let bridges = bridges
+        .map(|((name, declaration, arguments), boxing)| (*name, bridge(name, declaration, arguments, boxing, arch)));
+    stubs.chain(callbacks).chain(entries).chain(bridges).collect()
 }
 
 fn file(arch: Arch, name: &str) -> PathBuf {

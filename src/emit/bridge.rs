@@ -276,11 +276,19 @@ impl Blueprint {
         self.general().any(|argument| argument.cases.len() > 1)
     }
 
+    /// Whether even the likeliest case of some argument is converted to a word of the frame.
+    fn converts_early(&self) -> bool {
+        self.general().any(|argument| argument.cases[0].payload == Payload::Double)
+    }
+
+    /// Whether only the slow lane needs room on the stack.
+    fn reserves_late(&self) -> bool {
+        self.area == 0 && !self.converts_early()
+    }
+
     /// Bytes of the frame for arguments that were converted.
     fn words(&self) -> u32 {
-        let needed =
-            self.has_slow_lane() || self.general().any(|argument| argument.cases[0].payload == Payload::Double);
-        if needed { 8 * self.general().count() as u32 } else { 0 }
+        if self.has_slow_lane() || self.converts_early() { 8 * self.general().count() as u32 } else { 0 }
     }
 }
 
@@ -560,8 +568,13 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         let context = self.parameter(self.blueprint.context, Role::Scratch);
         self.assembler.keep(context, Role::Slots);
         self.assembler.branch_if_zero(Role::Target, self.lanes.fallback);
-        let words = self.blueprint.words().next_multiple_of(16);
-        self.assembler.reserve((self.blueprint.area + words) as usize, 16);
+        if !self.blueprint.reserves_late() {
+            self.reserve();
+        }
+    }
+
+    fn reserve(&mut self) {
+        self.assembler.reserve((self.blueprint.area + self.blueprint.words().next_multiple_of(16)) as usize, 16);
     }
 
     /// The register that a parameter is in; `spare` where it has to be loaded.
@@ -722,7 +735,7 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         while !waiting.is_empty() {
             let free =
                 |(number, _): &(u8, Fill)| waiting.iter().all(|(other, fill)| other == number || !fill.needs(*number));
-            let next = waiting.iter().position(free).unwrap_or_else(|| 0);
+            let next = waiting.iter().position(free).unwrap_or(0);
             let (number, fill) = waiting.remove(next);
             if waiting.iter().any(|(_, fill)| fill.needs(number)) {
                 self.set_aside(number, &mut waiting);
@@ -902,6 +915,9 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         let Some(start) = self.lanes.slow else { return };
         let blueprint = self.blueprint;
         self.assembler.bind(start);
+        if blueprint.reserves_late() {
+            self.reserve();
+        }
         for (word, argument) in blueprint.general().enumerate() {
             let done = self.assembler.label();
             let mut cases = argument.cases.iter().peekable();

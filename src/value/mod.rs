@@ -29,7 +29,8 @@ pub use slot::{Slot, SlotBuffer};
 
 pub(crate) use convert::{read, write};
 
-use crate::types::Type;
+use crate::error::{Error, Result};
+use crate::types::{Arch, Type, layout};
 
 /// A C value of any type, as dynamic calls take and give it.
 ///
@@ -207,6 +208,24 @@ impl<'a, T: Plain, const N: usize> From<&'a mut [T; N]> for Value<'a> {
 impl Value<'_> {
     /// The null pointer.
     pub const NULL: Value<'static> = Value::Pointer(std::ptr::null_mut());
+
+    /// The value of a C object of that type; what is made of parts is an [`Object`].
+    ///
+    /// ```
+    /// use jitcall::{Type, Value};
+    /// assert_eq!(Value::from_bytes(&Type::I32, &42i32.to_ne_bytes())?, Value::I32(42));
+    /// # Ok::<(), jitcall::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Type`](crate::Error::Type) where the type has another size, or none.
+    pub fn from_bytes(ty: &Type, bytes: &[u8]) -> Result<Value<'static>> {
+        let size = layout::of(ty, Arch::HOST)?.size;
+        if bytes.len() != size {
+            return Err(Error::invalid_type(format!("{ty} has {size} bytes, not {}", bytes.len())));
+        }
+        convert::read(ty, bytes)
+    }
 
     /// The value as an integer, where it is one and 128 signed bits hold it.
     pub fn as_integer(&self) -> Option<i128> {

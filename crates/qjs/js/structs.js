@@ -2,8 +2,8 @@
 
 // How the kinds of members that a DataView knows are read and written.
 const viewed = {
-  bool: ["Uint8"], i8: ["Int8"], u8: ["Uint8"], i16: ["Int16"], u16: ["Uint16"], i32: ["Int32"], u32: ["Uint32"],
-  f32: ["Float32"], f64: ["Float64"],
+  bool: "Uint8", i8: "Int8", u8: "Uint8", i16: "Int16", u16: "Uint16", i32: "Int32", u32: "Uint32", f32: "Float32",
+  f64: "Float64",
 };
 const typedArrays = {
   i8: Int8Array, u8: Uint8Array, i16: Int16Array, u16: Uint16Array, i32: Int32Array, u32: Uint32Array,
@@ -42,19 +42,16 @@ function isBuffer(value) {
   return kind === "[object ArrayBuffer]" || kind === "[object SharedArrayBuffer]";
 }
 
-// The class of a struct's instances, made when it is first needed.
-const classes = new Map();
-function classOf(handle) {
+// The class of a struct's instances: the one that struct() made, where the script has named the type by it.
+function classOf(type) {
+  if (typeof type === "function") return type;
+  const handle = typeOf(type);
   const { name, size, members } = native.describe(handle);
-  let known = classes.get(name);
-  if (known === undefined) {
-    known = makeClass(handle, name, size, members);
-    classes.set(name, known);
-  }
-  return known;
+  return makeClass(handle, name, size, members, type.members ?? {});
 }
 
-function makeClass(handle, title, size, members) {
+// `given` has the members' types as the script has named them: classes, and what says more than C's type does.
+function makeClass(handle, title, size, members, given) {
   // An instance over new memory that an object fills, or over memory that is given.
   const Instance = function (from, offset = 0) {
     if (!new.target) return new Instance(from, offset);
@@ -83,67 +80,61 @@ function makeClass(handle, title, size, members) {
     at: { value: (pointer) => new Instance(native.view(pointer, 0, size)) },
   });
   for (const member of members) {
-    Object.defineProperty(Instance.prototype, member.name, { enumerable: true, ...accessors(handle, member) });
+    const { get, set } = accessors(handle, member, given[member.name] ?? { type: member.type });
+    const write = function (value) {
+      try {
+        set.call(this, value);
+      } catch (error) {
+        error.message = `${title}.${member.name}: ${error.message}`;
+        throw error;
+      }
+    };
+    Object.defineProperty(Instance.prototype, member.name, { enumerable: true, get, set: write });
   }
   native.setView(handle, Instance);
   return Instance;
 }
 
-// How a member is read and written.
-function accessors(handle, { name, offset, type, bits }) {
-  const { kind, element, length } = native.describe(type);
-  if (bits === undefined && viewed[kind] !== undefined) return numeric(kind, name, offset, type);
-  if (bits === undefined && (kind === "struct" || kind === "union")) {
-    const Inner = classOf(type);
+// How a member is read and written. What is written goes through the module, which checks it.
+function accessors(handle, { name, offset, bits }, type) {
+  if (bits !== undefined) {
     return {
-      get() { return new Inner(this.buffer, this.byteOffset + offset); },
-      set(value) {
-        if (value instanceof Inner) {
-          const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-          bytes(new Inner(this.buffer, this.byteOffset + offset)).set(bytes(value));
-        } else {
-          native.writeMember(handle, this, 0, name, value);
-        }
-      },
+      get() { return native.readMember(handle, this, 0, name); },
+      set(value) { native.writeMember(handle, this, 0, name, value); },
     };
   }
-  const setter = { set(value) { native.writeMember(handle, this, 0, name, value); } };
-  if (kind === "array") return { ...elements(element, length, offset), ...setter };
-  return { get() { return native.readMember(handle, this, 0, name); }, ...setter };
-}
-
-// Numbers are read by a DataView; they are written by the module, which checks them.
-function numeric(kind, name, offset, type) {
-  const get = DataView.prototype[`get${viewed[kind][0]}`];
-  return {
-    get: kind === "bool"
-      ? function () { return get.call(this.view, offset, true) !== 0; }
-      : function () { return get.call(this.view, offset, true); },
-    set(value) {
-      try {
-        native.write(type, this, offset, value);
-      } catch (error) {
-        error.message = `${this.constructor.title}.${name}: ${error.message}`;
-        throw error;
-      }
-    },
-  };
+  const own = typeOf(type);
+  const { kind, element, length } = native.describe(own);
+  const set = function (value) { native.write(own, this, offset, value); };
+  const view = viewed[kind];
+  if (view !== undefined) {
+    const read = DataView.prototype[`get${view}`];
+    if (kind === "bool") return { get() { return read.call(this.view, offset, true) !== 0; }, set };
+    return { get() { return read.call(this.view, offset, true); }, set };
+  }
+  if (kind === "struct" || kind === "union") {
+    const Inner = classOf(type);
+    return { get() { return new Inner(this.buffer, this.byteOffset + offset); }, set };
+  }
+  if (kind === "array") return { get: elements(type.element ?? { type: element }, length, offset), set };
+  return { get() { return native.read(own, this, offset); }, set };
 }
 
 // An array of numbers is a typed array, one of structs an array of instances; both are views.
 function elements(element, length, offset) {
-  const { kind, size } = native.describe(element);
+  const own = typeOf(element);
+  const { kind, size } = native.describe(own);
   const Numbers = typedArrays[kind];
   if (Numbers !== undefined) {
-    return { get() { return new Numbers(this.buffer, this.byteOffset + offset, length); } };
+    return function () { return new Numbers(this.buffer, this.byteOffset + offset, length); };
   }
   if (kind === "struct" || kind === "union") {
     const Inner = classOf(element);
-    const at = (view, index) => new Inner(view.buffer, view.byteOffset + offset + index * size);
-    return { get() { return Array.from({ length }, (_, index) => at(this, index)); } };
+    const at = (instance, index) => new Inner(instance.buffer, instance.byteOffset + offset + index * size);
+    return function () { return Array.from({ length }, (_, index) => at(this, index)); };
   }
-  return {
-    get() { return Array.from({ length }, (_, index) => native.read(element, this, offset + index * size)); },
+  return function () {
+    return Array.from({ length }, (_, index) => native.read(own, this, offset + index * size));
   };
 }
 
@@ -152,17 +143,22 @@ function elements(element, length, offset) {
 function aggregate(kind, name, members, options) {
   if (typeof name === "string" && members === undefined) {
     const handle = native.type(name);
-    if (native.describe(handle).members === undefined) throw new TypeError(`${name} is no ${kind}`);
-    return classOf(handle);
+    if (native.describe(handle).kind !== kind) throw new TypeError(`${name} is no ${kind}`);
+    return classOf({ type: handle });
   }
   if (typeof name !== "string") [name, members, options] = [undefined, name, members];
   if (members === null || typeof members !== "object") throw new TypeError(`${kind}: expected an object of members`);
   const names = Object.keys(members);
-  const isBits = (type) => Array.isArray(type);
-  const types = names.map((member) => typeOf(isBits(members[member]) ? members[member][0] : members[member]));
-  const bits = names.map((member) => (isBits(members[member]) ? members[member][1] : undefined));
+  const given = {};
+  const bits = names.map((member) => {
+    const type = members[member];
+    given[member] = Array.isArray(type) ? type[0] : type;
+    return Array.isArray(type) ? type[1] : undefined;
+  });
   const { packed = false, align } = options ?? {};
-  return classOf(native.aggregate(kind, name, names, types, bits, packed, align));
+  const types = names.map((member) => typeOf(given[member]));
+  const handle = native.aggregate(kind, name, names, types, bits, packed, align);
+  return classOf({ type: handle, members: given });
 }
 
 function struct(name, members, options) {
@@ -175,14 +171,16 @@ function union(name, members, options) {
 
 // Memory for one value, to be passed where C writes it.
 class Out {
-  constructor(handle, initial) {
+  constructor(type, initial) {
+    const handle = typeOf(type);
     const { size, members } = native.describe(handle);
+    if (size === undefined) throw new TypeError("out: void has no values");
     const hidden = (name, value) => Object.defineProperty(this, name, { value });
     hidden("type", handle);
     hidden("buffer", new ArrayBuffer(size));
     hidden("byteOffset", 0);
     hidden("byteLength", size);
-    hidden("instance", members === undefined ? undefined : new (classOf(handle))(this.buffer));
+    hidden("instance", members === undefined ? undefined : new (classOf(type))(this.buffer));
     if (initial !== undefined) this.value = initial;
   }
 
@@ -196,5 +194,5 @@ class Out {
 }
 
 function out(type, initial) {
-  return new Out(typeOf(type), initial);
+  return new Out(type, initial);
 }

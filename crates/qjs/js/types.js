@@ -32,7 +32,7 @@ function typeOf(type) {
 }
 
 function array(element, length) {
-  return { type: native.arrayOf(typeOf(element), length) };
+  return { type: native.arrayOf(typeOf(element), length), element };
 }
 
 function pointer(pointee) {

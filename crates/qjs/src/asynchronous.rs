@@ -2,7 +2,7 @@
 
 use std::os::fd::AsRawFd;
 
-use jitcall::{Completed, Object, OwnedValue, Pending, Type, Value};
+use jitcall::{Completed, Object, OwnedValue, Pending, Value};
 
 use crate::convert::to_c::{self, Temporaries};
 use crate::error::{Failure, Result};
@@ -40,7 +40,7 @@ pub(crate) fn call<'a>(scope: Scope<'a>, record: &Record, arguments: &[JSValue])
         let mut bytes = vec![0; parameter.size()?];
         to_c::write(scope, parameter, *value, &mut bytes, &mut temporaries)
             .map_err(|failure| failure.at(record.place(index)))?;
-        owned.push(OwnedValue::Value(as_value(&parameter.ty, &bytes)?));
+        owned.push(OwnedValue::Value(Value::from_bytes(&parameter.ty, &bytes)?));
     }
     if temporaries.has_callbacks() {
         let name = &record.declaration.name;
@@ -74,15 +74,6 @@ fn begin(scope: Scope<'_>, record: &Record, arguments: Vec<OwnedValue>, mut wait
     let is_first = state.event_loop.waiting.borrow().is_empty();
     state.event_loop.waiting.borrow_mut().push(waiting);
     if is_first { event_loop::watch_calls(scope) } else { Ok(()) }
-}
-
-/// The engine's value of an object of C's.
-fn as_value(ty: &Type, bytes: &[u8]) -> Result<Value<'static>> {
-    let object = Object::from_bytes(ty, bytes)?;
-    Ok(match ty {
-        Type::Aggregate(_) | Type::Vector(_) | Type::Array(_) => Value::Object(object),
-        _ => object.get(0)?,
-    })
 }
 
 fn release(scope: Scope<'_>, waiting: Waiting) {

@@ -6,7 +6,8 @@
 //!
 //! An exception does not pass through C: it is parked, C gets a zero, and the call that led to the callback throws it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::mem;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -69,6 +70,37 @@ pub(crate) struct Callback {
     closure: Cell<Option<AnyClosure>>,
     address: Cell<*mut c_void>,
     run: Arc<Run>,
+}
+
+/// How many callbacks that were closed are remembered, so that a late call of one is an error that names it. Calls of older
+/// ones return zero.
+const REMEMBERED: usize = 64;
+
+/// Callbacks that were closed: their entries run what refuses.
+#[derive(Default)]
+pub(crate) struct Closed {
+    closures: RefCell<VecDeque<AnyClosure>>,
+    /// Whether the state is going, and nothing is remembered any more.
+    is_over: Cell<bool>,
+}
+
+impl Closed {
+    fn remember(&self, closure: AnyClosure) {
+        if self.is_over.get() {
+            return;
+        }
+        let mut closures = self.closures.borrow_mut();
+        let oldest = if closures.len() < REMEMBERED { None } else { closures.pop_front() };
+        closures.push_back(closure);
+        drop(closures);
+        drop(oldest);
+    }
+
+    /// Forgets them.
+    pub(crate) fn end(&self) {
+        self.is_over.set(true);
+        drop(self.closures.take());
+    }
 }
 
 /// The closure; dropping it frees its entry.
@@ -178,8 +210,10 @@ impl Callback {
     /// Frees the function pointer; a call of it that runs goes on.
     pub(crate) fn close(&self) {
         self.address.set(std::ptr::null_mut());
-        drop(self.closure.take());
         self.run.release();
+        if let Some(closure) = self.closure.take() {
+            self.run.state.closed.remember(closure);
+        }
     }
 
     /// The host collects its object.
@@ -218,7 +252,7 @@ impl Run {
         let scope = unsafe { Scope::new(self.state.ctx, &self.state) };
         // The function's own errno is not C's business, nor the other way round.
         let errno = jitcall::Errno::get();
-        let result = self.result(scope, arguments);
+        let result = self.state.run_callback(|| self.result(scope, arguments));
         let written = result.and_then(|value| self.write(scope, *value, &mut outcome));
         if let Err(failure) = written {
             self.write_zero(&mut outcome);

@@ -1,15 +1,19 @@
 //! The host's event loop, by way of `setReadHandler` of its module `os`: what waits for other threads keeps it running.
+//!
+//! The host watches one descriptor, which gathers what the module waits for: quickjs-ng looks at as many descriptors as
+//! can be read, from the first one on, and never at one that can be read behind others that cannot.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd, RawFd};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use jitcall::Pool;
 use jitcall::closure;
 
 use crate::asynchronous::{self, Waiting};
 use crate::error::{Failure, Result};
-use crate::host::{JS_EVAL_TYPE_MODULE, JSCFunctionData, JSContext, JSValue, tag};
+use crate::host::{JS_EVAL_TYPE_MODULE, JSContext, JSValue, tag};
 use crate::scope::{Owned, Scope};
 use crate::state::State;
 
@@ -20,6 +24,10 @@ const QUEUE: usize = 1 << 16;
 pub(crate) struct EventLoop {
     /// `os.setReadHandler`, once it was needed.
     set_read_handler: Cell<JSValue>,
+    /// What the host watches, once there was something to wait for.
+    gathered: RefCell<Option<OwnedFd>>,
+    /// How many descriptors it gathers.
+    watched: Cell<usize>,
     /// The threads of calls that give promises, once there was one.
     pool: RefCell<Option<Pool>>,
     /// Those calls.
@@ -32,6 +40,8 @@ impl Default for EventLoop {
     fn default() -> EventLoop {
         EventLoop {
             set_read_handler: Cell::new(JSValue::UNDEFINED),
+            gathered: RefCell::default(),
+            watched: Cell::new(0),
             pool: RefCell::default(),
             waiting: RefCell::default(),
             callbacks: Cell::new(0),
@@ -51,10 +61,35 @@ impl EventLoop {
     /// Ends it; gives the values that it owned. Calls that run are waited for: what they were given is theirs.
     pub(crate) fn close(&self) -> Vec<JSValue> {
         drop(self.pool.take());
+        drop(self.gathered.take());
         let values = self.values();
         self.waiting.take();
         self.set_read_handler.set(JSValue::UNDEFINED);
         values
+    }
+
+    /// The descriptor that gathers others, which is made when it is first needed.
+    fn gathered(&self) -> Result<RawFd> {
+        let mut gathered = self.gathered.borrow_mut();
+        if let Some(descriptor) = &*gathered {
+            return Ok(descriptor.as_raw_fd());
+        }
+        // SAFETY: needs nothing.
+        let descriptor = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+        if descriptor < 0 {
+            return Err(no_descriptor(&io::Error::last_os_error()));
+        }
+        // SAFETY: it is open, and nobody else's.
+        *gathered = Some(unsafe { OwnedFd::from_raw_fd(descriptor) });
+        Ok(descriptor)
+    }
+
+    /// Adds a descriptor to those that are gathered, or takes it away.
+    fn gather(&self, operation: c_int, descriptor: RawFd) -> Result<()> {
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
+        // SAFETY: both descriptors are open, and the event is good for the call.
+        let status = unsafe { libc::epoll_ctl(self.gathered()?, operation, descriptor, &raw mut event) };
+        if status < 0 { Err(no_descriptor(&io::Error::last_os_error())) } else { Ok(()) }
     }
 
     /// Works with the pool of threads, which is made when it is first needed.
@@ -73,7 +108,7 @@ impl EventLoop {
 /// Has the loop run until the calls that are waiting are done.
 pub(crate) fn watch_calls(scope: Scope<'_>) -> Result<()> {
     let descriptor = scope.state.event_loop.with_pool(|pool| Ok(pool.completions_fd()?.as_raw_fd()))?;
-    watch(scope, descriptor, calls_are_done)
+    watch(scope, descriptor)
 }
 
 /// Lets the loop end, as far as calls go.
@@ -86,7 +121,7 @@ pub(crate) fn leave_calls(scope: Scope<'_>) -> Result<()> {
 pub(crate) fn add_callback(scope: Scope<'_>) -> Result<()> {
     let callbacks = &scope.state.event_loop.callbacks;
     if callbacks.get() == 0 {
-        watch(scope, notifier()?, callbacks_wait)?;
+        watch(scope, notifier()?)?;
     }
     callbacks.set(callbacks.get() + 1);
     Ok(())
@@ -100,25 +135,42 @@ pub(crate) fn remove_callback(scope: Scope<'_>) -> Result<()> {
 }
 
 fn notifier() -> Result<RawFd> {
-    let descriptor = closure::notifier().map_err(|error| Failure::other(format!("no descriptor: {error}")))?;
+    let descriptor = closure::notifier().map_err(|error| no_descriptor(&error))?;
     Ok(descriptor.as_raw_fd())
 }
 
-fn watch(scope: Scope<'_>, descriptor: RawFd, handler: JSCFunctionData) -> Result<()> {
+fn no_descriptor(error: &io::Error) -> Failure {
+    Failure::other(format!("no descriptor: {error}"))
+}
+
+/// Has the host wait for one descriptor more.
+fn watch(scope: Scope<'_>, descriptor: RawFd) -> Result<()> {
+    let event_loop = &scope.state.event_loop;
+    event_loop.gather(libc::EPOLL_CTL_ADD, descriptor)?;
+    event_loop.watched.set(event_loop.watched.get() + 1);
+    if event_loop.watched.get() > 1 {
+        return Ok(());
+    }
     let data = JSValue::plain(scope.host().double, std::ptr::from_ref(scope.state).expose_provenance() as u64);
     let owner = scope.state.keeper(scope)?;
     let mut data = [data, *owner];
     // SAFETY: the host takes references of its own to the values.
-    let handler =
-        scope.own(unsafe { (scope.host().api.JS_NewCFunctionData)(scope.ctx, handler, 0, 0, 2, data.as_mut_ptr()) })?;
-    set_handler(scope, descriptor, *handler)
+    let handler = scope.own(unsafe {
+        (scope.host().api.JS_NewCFunctionData)(scope.ctx, something_waits, 0, 0, 2, data.as_mut_ptr())
+    })?;
+    set_handler(scope, *handler)
 }
 
+/// One descriptor less.
 fn leave(scope: Scope<'_>, descriptor: RawFd) -> Result<()> {
-    set_handler(scope, descriptor, JSValue::NULL)
+    let event_loop = &scope.state.event_loop;
+    event_loop.gather(libc::EPOLL_CTL_DEL, descriptor)?;
+    event_loop.watched.set(event_loop.watched.get() - 1);
+    if event_loop.watched.get() == 0 { set_handler(scope, JSValue::NULL) } else { Ok(()) }
 }
 
-fn set_handler(scope: Scope<'_>, descriptor: RawFd, handler: JSValue) -> Result<()> {
+fn set_handler(scope: Scope<'_>, handler: JSValue) -> Result<()> {
+    let descriptor = scope.state.event_loop.gathered()?;
     let function = set_read_handler(scope)?;
     scope.call(function, JSValue::UNDEFINED, &mut [JSValue::int(descriptor), handler])?;
     Ok(())
@@ -172,7 +224,7 @@ pub(crate) unsafe fn state_of<'a>(data: *const JSValue) -> &'a State {
 
 /// # Safety
 /// Called by the host's event loop with the values that [`watch`] gave.
-unsafe extern "C" fn calls_are_done(
+unsafe extern "C" fn something_waits(
     ctx: *mut JSContext,
     _: JSValue,
     _: c_int,
@@ -182,24 +234,18 @@ unsafe extern "C" fn calls_are_done(
 ) -> JSValue {
     // SAFETY: said by the caller.
     let scope = unsafe { Scope::new(ctx, state_of(data)) };
-    scope.finish(asynchronous::settle(scope).map(|()| JSValue::UNDEFINED))
+    scope.finish(serve(scope).map(|()| JSValue::UNDEFINED))
 }
 
-/// # Safety
-/// As for [`calls_are_done`].
-unsafe extern "C" fn callbacks_wait(
-    ctx: *mut JSContext,
-    _: JSValue,
-    _: c_int,
-    _: *mut JSValue,
-    _: c_int,
-    data: *mut JSValue,
-) -> JSValue {
-    // SAFETY: said by the caller.
-    let scope = unsafe { Scope::new(ctx, state_of(data)) };
+/// Runs callbacks that wait, and settles calls that are done.
+fn serve(scope: Scope<'_>) -> Result<()> {
     closure::serve();
+    let is_waiting = !scope.state.event_loop.waiting.borrow().is_empty();
+    if is_waiting {
+        asynchronous::settle(scope)?;
+    }
     match scope.state.take_failure() {
-        Some(failure) => scope.throw(failure.rethrow(scope, "a callback from another thread")),
-        None => JSValue::UNDEFINED,
+        Some(failure) => Err(failure.rethrow(scope, "a callback from another thread")),
+        None => Ok(()),
     }
 }

@@ -51,6 +51,9 @@ pub(crate) fn bind<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned<
     let parameters = types(scope, argument(arguments, 3)).map_err(|failure| failure.at(&name))?.types;
     let returns = argument(arguments, 4);
     let result = structs::type_of(scope, returns).map_err(|failure| failure.at(format_args!("{name}: the result")))?;
+    if flag(arguments, 5) && flag(arguments, 6) {
+        return Err(Failure::of_type(format!("{name}: a variadic function cannot be called asynchronously")));
+    }
     let declaration = Declaration {
         name: name.clone(),
         parameters,

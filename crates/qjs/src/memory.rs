@@ -9,7 +9,7 @@ use crate::convert::to_js;
 use crate::error::{Failure, Result};
 use crate::host::{JSRuntime, JSValue, tag};
 use crate::libraries::argument;
-use crate::scope::{Owned, Scope};
+use crate::scope::{Owned, Scope, Span};
 use crate::structs;
 use crate::types::ScriptType;
 
@@ -69,7 +69,7 @@ fn of_memory(scope: Scope<'_>, value: JSValue, distance: JSValue) -> Result<usiz
     let distance = offset(scope, distance)?;
     match usize::try_from(distance) {
         Ok(distance) if distance <= span.length => Ok(span.address.expose_provenance() + distance),
-        _ => Err(Failure::of_range(format!("the offset: {distance} is out of range: there are {} bytes", span.length))),
+        _ => Err(out_of_range("the offset", distance, span.length)),
     }
 }
 
@@ -100,24 +100,50 @@ pub(crate) fn string_at<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<O
 }
 
 fn text<'a>(scope: Scope<'a>, pointer: JSValue, distance: JSValue, size: JSValue) -> Result<Owned<'a>> {
-    let start = at(scope, pointer, distance)?;
-    let limit = if size.is(tag::UNDEFINED) { None } else { Some(length(scope, size)?) };
+    let size = if size.is(tag::UNDEFINED) { None } else { Some(length(scope, size)?) };
+    let region = region(scope, pointer, distance, size)?;
     // SAFETY: the script answers for what is there.
-    let bytes = unsafe {
-        match limit {
-            Some(limit) => std::slice::from_raw_parts(start.cast_const(), limit),
-            None => CStr::from_ptr(start.cast_const().cast()).to_bytes(),
+    let bytes = unsafe { std::slice::from_raw_parts(region.address.cast_const(), region.length) };
+    scope.string_of_bytes(bytes)
+}
+
+/// That many bytes from a pointer and an offset on. Without a size they end before the first zero byte. Memory of
+/// JavaScript's has an end, which is kept to.
+fn region(scope: Scope<'_>, pointer: JSValue, distance: JSValue, size: Option<usize>) -> Result<Span> {
+    let Some(span) = scope.memory(pointer)? else {
+        let address = at(scope, pointer, distance)?;
+        // SAFETY: the script answers for a string of C's being there.
+        let until_zero = || unsafe { CStr::from_ptr(address.cast_const().cast()) }.count_bytes();
+        return Ok(Span { address, length: size.unwrap_or_else(until_zero) });
+    };
+    let distance = offset(scope, distance)?;
+    let Some(left) = usize::try_from(distance).ok().and_then(|start| span.length.checked_sub(start)) else {
+        return Err(out_of_range("the offset", distance, span.length));
+    };
+    // SAFETY: that is within the memory.
+    let address = unsafe { span.address.offset(distance) };
+    let length = match size {
+        Some(size) if size > left => return Err(out_of_range("the length", size, left)),
+        Some(size) => size,
+        None => {
+            // SAFETY: as many bytes are there, and JavaScript does not run meanwhile.
+            let bytes = unsafe { std::slice::from_raw_parts(address, left) };
+            bytes.iter().position(|byte| *byte == 0).unwrap_or(left)
         }
     };
-    scope.string_of_bytes(bytes)
+    Ok(Span { address, length })
+}
+
+fn out_of_range(what: &str, given: impl std::fmt::Display, length: usize) -> Failure {
+    Failure::of_range(format!("{what}: {given} is out of range: there are {length} bytes"))
 }
 
 /// `(pointer, length)`: a copy of memory as an ArrayBuffer.
 pub(crate) fn copy<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned<'a>> {
-    let start = at(scope, argument(arguments, 0), JSValue::UNDEFINED)?;
     let size = length(scope, argument(arguments, 1))?;
+    let Span { address, length } = region(scope, argument(arguments, 0), JSValue::UNDEFINED, Some(size))?;
     // SAFETY: the script answers for what is there; it is copied.
-    scope.own(unsafe { (scope.host().api.JS_NewArrayBufferCopy)(scope.ctx, start, size) })
+    scope.own(unsafe { (scope.host().api.JS_NewArrayBufferCopy)(scope.ctx, address, length) })
 }
 
 /// `(pointer, offset, length, context, deallocator)`: an ArrayBuffer over memory of C's. Without a length it ends before
@@ -201,7 +227,7 @@ fn place(scope: Scope<'_>, arguments: &[JSValue]) -> Result<(ScriptType, *mut u8
     match usize::try_from(distance) {
         // SAFETY: that is within the memory.
         Ok(start) if size <= span.length && start <= span.length - size => Ok((ty, unsafe { span.address.add(start) })),
-        _ => Err(Failure::of_range(format!("the offset: {distance} is out of range: there are {} bytes", span.length))),
+        _ => Err(out_of_range("the offset", distance, span.length)),
     }
 }
 
@@ -218,6 +244,10 @@ pub(crate) fn errno<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned
 
 /// The text of an errno.
 pub(crate) fn strerror<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned<'a>> {
-    let number = scope.as_number(argument(arguments, 0)).unwrap_or(0.0) as i32;
-    scope.string(&Errno(number).to_string())
+    let mut bytes = [0; 4];
+    let int = ScriptType::plain(jitcall::Type::I32);
+    to_c::write(scope, &int, argument(arguments, 0), &mut bytes, &mut Temporaries::default())?;
+    let text = Errno(i32::from_ne_bytes(bytes)).to_string();
+    // Rust's text is C's, with the number behind it.
+    scope.string(text.split(" (os error").next().unwrap_or(&text))
 }

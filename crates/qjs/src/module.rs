@@ -1,6 +1,6 @@
 //! The module as QuickJS imports it: its exports, and the script that makes most of them out of native functions.
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 
 use crate::error::{Failure, Result};
@@ -185,7 +185,7 @@ fn fill(scope: Scope<'_>, module: *mut JSModuleDef, owner: JSValue) -> Result<()
         let function = native_function(scope, owner, dispatch, 0, number)?;
         scope.set(*native, name, function)?;
     }
-    scope.set(*native, c"call", native_function(scope, owner, named::call, 1, 0)?)?;
+    scope.set(*native, c"call", call_by_name(scope, owner)?)?;
     add_constants(scope, *native)?;
     let script = CString::new(SCRIPT).map_err(|_| Failure::other("the module's script has a zero byte"))?;
     let script = scope.evaluate(&script, c"ffi", JS_EVAL_TYPE_GLOBAL)?;
@@ -213,6 +213,15 @@ fn native_function<'a>(
     let mut data = [JSValue::plain(scope.host().double, address), owner];
     // SAFETY: the host takes references of its own to the values.
     scope.own(unsafe { (scope.host().api.JS_NewCFunctionData)(scope.ctx, code, length, number, 2, data.as_mut_ptr()) })
+}
+
+/// `call`, whose first value is where it looks.
+fn call_by_name<'a>(scope: Scope<'a>, owner: JSValue) -> Result<Owned<'a>> {
+    let address = |pointer: *const c_void| JSValue::plain(scope.host().double, pointer.expose_provenance() as u64);
+    let table = scope.state.names.borrow().table();
+    let mut data = [address(table), address(ptr::from_ref(scope.state).cast()), owner];
+    // SAFETY: the host takes references of its own to the values.
+    scope.own(unsafe { (scope.host().api.JS_NewCFunctionData)(scope.ctx, named::call, 1, 0, 3, data.as_mut_ptr()) })
 }
 
 /// Runs the native function of that number.

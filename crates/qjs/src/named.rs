@@ -5,47 +5,58 @@
 //! that holds a reference to the string: while it does, no other string can have that address. Text is compared only
 //! when an address is met for the first time.
 
+use std::arch::naked_asm;
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::{c_int, c_void};
+use std::mem::offset_of;
 
 use crate::error::{Failure, Kind, Result};
+use crate::event_loop::state_of;
 use crate::function::{self, Declaration, Entry, Manners, fallback};
 use crate::host::{JSCFunctionData, JSContext, JSValue, tag};
 use crate::scope::Scope;
-use crate::state::State;
 use crate::types::ScriptType;
 
 /// How many addresses of names are remembered: a power of two.
 const REMEMBERED: usize = 256;
 
+/// How many functions that others took the place of are kept in any case.
+const REPLACED: usize = 16;
+
 /// The functions that were defined.
 pub(crate) struct Names {
     functions: HashMap<String, Box<Entry>>,
-    /// Those that others took the place of: a call of one may be running.
-    replaced: Vec<Box<Entry>>,
+    /// Those that others took the place of lately: a call of one may be running.
+    replaced: VecDeque<Box<Entry>>,
     table: Box<[Remembered; REMEMBERED]>,
 }
 
-/// A name by its address, and the function of that name. The reference to the name is held.
+/// A name by its address, and the function of that name. The reference to the name is held. [`call`] reads it.
+#[repr(C)]
 struct Remembered {
-    name: Cell<JSValue>,
+    /// The address of the string; 0 where nothing is remembered.
+    name: Cell<u64>,
     code: Cell<Option<JSCFunctionData>>,
     data: Cell<*mut JSValue>,
+    /// How many arguments emitted code reads.
     parameters: Cell<c_int>,
 }
+
+/// What [`call`] computes with: addresses of strings are multiples of 16, and entries are two of those.
+const _: () = assert!(size_of::<Remembered>() == 32);
 
 impl Default for Names {
     fn default() -> Names {
         let forgotten = || Remembered {
-            name: Cell::new(JSValue::UNDEFINED),
+            name: Cell::new(0),
             code: Cell::new(None),
             data: Cell::new(std::ptr::null_mut()),
             parameters: Cell::new(0),
         };
         let table: Vec<Remembered> = (0..REMEMBERED).map(|_| forgotten()).collect();
         let table = table.try_into().unwrap_or_else(|_| unreachable!("there are that many"));
-        Names { functions: HashMap::new(), replaced: Vec::new(), table }
+        Names { functions: HashMap::new(), replaced: VecDeque::new(), table }
     }
 }
 
@@ -53,7 +64,7 @@ impl Names {
     /// The values that it owns.
     pub(crate) fn values(&self) -> Vec<JSValue> {
         let entries = self.functions.values().chain(&self.replaced);
-        entries.map(|entry| entry.data[1]).chain(self.table.iter().map(|slot| slot.name.get())).collect()
+        entries.map(|entry| entry.data[1]).chain(self.table.iter().map(Remembered::name)).collect()
     }
 
     /// The values that it owned.
@@ -61,9 +72,29 @@ impl Names {
         self.values()
     }
 
+    /// The table, for [`call`].
+    pub(crate) fn table(&self) -> *const c_void {
+        self.table.as_ptr().cast()
+    }
+
     fn slot(&self, name: JSValue) -> &Remembered {
-        // Strings lie at multiples of 16 bytes.
         &self.table[(name.payload >> 4) as usize % REMEMBERED]
+    }
+}
+
+impl Remembered {
+    fn name(&self) -> JSValue {
+        match self.name.get() {
+            0 => JSValue::UNDEFINED,
+            address => JSValue::plain(tag::STRING, address),
+        }
+    }
+
+    /// Forgets the name; gives the reference to it back.
+    fn forget(&self) -> JSValue {
+        let name = self.name();
+        self.name.set(0);
+        name
     }
 }
 
@@ -102,14 +133,17 @@ pub(crate) fn define(scope: Scope<'_>, arguments: &[JSValue]) -> Result<JSValue>
 /// Puts a function in its place, and makes sure that no address leads to the one before it.
 fn replace(scope: Scope<'_>, name: String, entry: Entry) {
     let mut names = scope.state.names.borrow_mut();
-    if let Some(before) = names.functions.insert(name, Box::new(entry)) {
-        names.replaced.push(before);
-        for slot in names.table.iter() {
-            slot.code.set(None);
-            let name = slot.name.replace(JSValue::UNDEFINED);
-            // SAFETY: the reference was the table's.
-            unsafe { scope.host().free(scope.ctx, name) };
-        }
+    let Some(before) = names.functions.insert(name, Box::new(entry)) else { return };
+    names.replaced.push_back(before);
+    let mut given_up: Vec<JSValue> = names.table.iter().map(Remembered::forget).collect();
+    // Only where a callback runs can calls be running: of any of them.
+    while names.replaced.len() > REPLACED && !scope.state.runs_callback() {
+        given_up.extend(names.replaced.pop_front().map(|entry| entry.data[1]));
+    }
+    drop(names);
+    for value in given_up {
+        // SAFETY: the reference was the table's.
+        unsafe { scope.host().free(scope.ctx, value) };
     }
 }
 
@@ -186,34 +220,99 @@ extern "C" fn dummy() -> c_int {
     0
 }
 
-/// `call(name, ...arguments)`.
+/// `call(name, ...arguments)`: looks for the address of the name in the table, and jumps to the function found with what
+/// follows the name. The function returns to the host.
+///
+/// The register state is that of a [`JSCFunctionData`]: the count is in ecx, the arguments are at r8, the values of `call`
+/// itself at the address in the first stack word, which is made that of the function's values.
 ///
 /// # Safety
-/// Called by the host, with the address of the state in the first of its values.
+/// Called by the host, with the address of the table in the first of its values and that of the state in the second.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
 pub(crate) unsafe extern "C" fn call(
-    ctx: *mut JSContext,
-    this: JSValue,
-    count: c_int,
-    arguments: *mut JSValue,
+    _: *mut JSContext,
+    _: JSValue,
     _: c_int,
-    data: *mut JSValue,
+    _: *mut JSValue,
+    _: c_int,
+    _: *mut JSValue,
 ) -> JSValue {
-    // SAFETY: said by the caller: the state lives as long as the module's functions.
-    let state = unsafe { &*std::ptr::with_exposed_provenance::<State>((*data).payload as usize) };
-    // SAFETY: the host pads arguments up to the function's length, which is 1.
-    let name = unsafe { *arguments };
-    // SAFETY: nobody changes the table while it is looked at: this is the only thread, and a look calls nothing.
-    let slot = unsafe { (*state.names.as_ptr()).slot(name) };
-    if slot.name.get().payload == name.payload
-        && name.is(tag::STRING)
-        && count > slot.parameters.get()
-        && let Some(code) = slot.code.get()
-    {
-        // SAFETY: the function takes what follows the name; its data lives as long as the state.
-        return unsafe { code(ctx, this, count - 1, arguments.add(1), 0, slot.data.get()) };
-    }
-    // SAFETY: as above.
-    unsafe { call_by_text(ctx, state, count, arguments) }
+    naked_asm!(
+        "endbr64",
+        "mov rax, [rsp + 8]",
+        "cmp dword ptr [r8 + 8], {string}",
+        "jne {by_text}",
+        "mov r11, [r8]",
+        "lea r10d, [r11 + r11]",
+        "and r10d, {mask}",
+        "add r10, [rax]",
+        "cmp r11, [r10 + {name}]",
+        "jne {by_text}",
+        "cmp ecx, [r10 + {parameters}]",
+        "jle {by_text}",
+        "mov r11, [r10 + {data}]",
+        "mov [rsp + 8], r11",
+        "dec ecx",
+        "add r8, {value}",
+        "jmp [r10 + {code}]",
+        string = const tag::STRING,
+        mask = const (REMEMBERED - 1) * size_of::<Remembered>(),
+        name = const offset_of!(Remembered, name),
+        parameters = const offset_of!(Remembered, parameters),
+        data = const offset_of!(Remembered, data),
+        code = const offset_of!(Remembered, code),
+        value = const size_of::<JSValue>(),
+        by_text = sym call_by_text,
+    )
+}
+
+/// The same; the count is in w3, the arguments are at x4, the values at x6.
+///
+/// # Safety
+/// As above.
+#[cfg(target_arch = "aarch64")]
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn call(
+    _: *mut JSContext,
+    _: JSValue,
+    _: c_int,
+    _: *mut JSValue,
+    _: c_int,
+    _: *mut JSValue,
+) -> JSValue {
+    naked_asm!(
+        "hint 34", // bti c
+        "ldr w9, [x4, 8]",
+        "cmn w9, {minus_string}",
+        "b.ne 2f",
+        "ldr x9, [x4]",
+        "ldr x10, [x6]",
+        "lsl x11, x9, 1",
+        "and x11, x11, {mask}",
+        "add x10, x10, x11",
+        "ldr x11, [x10, {name}]",
+        "cmp x9, x11",
+        "b.ne 2f",
+        "ldr w11, [x10, {parameters}]",
+        "cmp w3, w11",
+        "b.le 2f",
+        "ldr x16, [x10, {code}]",
+        "ldr x6, [x10, {data}]",
+        "sub w3, w3, 1",
+        "add x4, x4, {value}",
+        "br x16",
+        "2:", // a conditional branch reaches no further than 1 MiB
+        "b {by_text}",
+        minus_string = const -tag::STRING,
+        mask = const (REMEMBERED - 1) * size_of::<Remembered>(),
+        name = const offset_of!(Remembered, name),
+        parameters = const offset_of!(Remembered, parameters),
+        data = const offset_of!(Remembered, data),
+        code = const offset_of!(Remembered, code),
+        value = const size_of::<JSValue>(),
+        by_text = sym call_by_text,
+    )
 }
 
 /// Finds the function by the text of its name, and remembers the name's address.
@@ -221,9 +320,16 @@ pub(crate) unsafe extern "C" fn call(
 /// # Safety
 /// As for [`call`].
 #[cold]
-unsafe fn call_by_text(ctx: *mut JSContext, state: &State, count: c_int, arguments: *mut JSValue) -> JSValue {
-    // SAFETY: the host calls in that context.
-    let scope = unsafe { Scope::new(ctx, state) };
+unsafe extern "C" fn call_by_text(
+    ctx: *mut JSContext,
+    _: JSValue,
+    count: c_int,
+    arguments: *mut JSValue,
+    _: c_int,
+    data: *mut JSValue,
+) -> JSValue {
+    // SAFETY: said by the caller; the host calls in that context.
+    let scope = unsafe { Scope::new(ctx, state_of(data.add(1))) };
     // SAFETY: as for `call`.
     let name = unsafe { *arguments };
     if !name.is_string() {
@@ -250,7 +356,8 @@ fn remember(scope: Scope<'_>, name: JSValue, text: &str, given: c_int) -> Option
     let (code, data, parameters) = (entry.code, entry.data.as_mut_ptr(), entry.parameters as c_int);
     if name.is(tag::STRING) {
         let slot = names.slot(name);
-        let before = slot.name.replace(scope.dup(name));
+        let before = slot.forget();
+        slot.name.set(scope.dup(name).payload);
         slot.code.set(Some(code));
         slot.data.set(data);
         slot.parameters.set(parameters);

@@ -2,7 +2,6 @@
 
 use std::ffi::{CStr, CString, c_int};
 use std::ops::Deref;
-use std::ptr;
 
 use crate::error::{Failure, Kind, Result};
 use crate::host::{Host, JS_PROP_CONFIGURABLE, JSContext, JSValue, tag};
@@ -225,6 +224,11 @@ impl<'a> Scope<'a> {
         value.is(tag::OBJECT) && unsafe { (self.host().api.JS_IsFunction)(self.ctx, value) } & 1 != 0
     }
 
+    pub(crate) fn is_array(self, value: JSValue) -> Result<bool> {
+        let is_array = self.call(self.state.is_array_function(), JSValue::UNDEFINED, &mut [value])?;
+        Ok(is_array.is(tag::BOOL) && is_array.as_int() != 0)
+    }
+
     /// Evaluates program text.
     pub(crate) fn evaluate(self, text: &CStr, name: &CStr, flags: c_int) -> Result<Owned<'a>> {
         let length = text.to_bytes().len();
@@ -308,9 +312,6 @@ impl<'a> Scope<'a> {
             self.clear_exception();
             return None;
         };
-        if length == 0 {
-            return Some(Span { address: ptr::dangling_mut(), length: 0 });
-        }
         let whole = self.array_buffer(*buffer)?;
         // SAFETY: a typed array lies within its buffer.
         Some(Span { address: unsafe { whole.address.add(offset) }, length })

@@ -6,7 +6,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
-use crate::callback::{Callback, Remote};
+use crate::callback::{Callback, Closed, Remote};
 use crate::error::{Failure, Kind, Result};
 use crate::event_loop::EventLoop;
 use crate::function::Record;
@@ -30,9 +30,12 @@ pub(crate) struct State {
     builtins: Builtins,
     /// The exception of a callback, until the call that led to it returns.
     parked: Cell<Option<JSValue>>,
+    /// How many callbacks run.
+    running: Cell<usize>,
     /// What other threads reach.
     pub(crate) remote: Arc<Remote>,
     pub(crate) names: RefCell<Names>,
+    pub(crate) closed: Closed,
     pub(crate) event_loop: EventLoop,
 }
 
@@ -41,6 +44,7 @@ struct Builtins {
     errors: [Cell<JSValue>; Kind::ALL.len()],
     big_int: Cell<JSValue>,
     keys: Cell<JSValue>,
+    is_array: Cell<JSValue>,
     /// The module's own class `CString`, once its script has run.
     c_string: Cell<JSValue>,
 }
@@ -79,10 +83,18 @@ impl State {
             ctx,
             rt,
             class_id,
-            builtins: Builtins { errors: Kind::ALL.map(|_| none()), big_int: none(), keys: none(), c_string: none() },
+            builtins: Builtins {
+                errors: Kind::ALL.map(|_| none()),
+                big_int: none(),
+                keys: none(),
+                is_array: none(),
+                c_string: none(),
+            },
             parked: Cell::new(None),
+            running: Cell::new(0),
             remote: Arc::new(Remote::new()),
             names: RefCell::default(),
+            closed: Closed::default(),
             event_loop: EventLoop::default(),
         };
         #[allow(
@@ -116,6 +128,11 @@ impl State {
         self.builtins.keys.get()
     }
 
+    /// `Array.isArray`.
+    pub(crate) fn is_array_function(&self) -> JSValue {
+        self.builtins.is_array.get()
+    }
+
     pub(crate) fn c_string_class(&self) -> JSValue {
         self.builtins.c_string.get()
     }
@@ -147,6 +164,19 @@ impl State {
         // SAFETY: asks whether it is of the class; then the pointer is that of `wrap`, good as long as the object is,
         // which the caller of a native function holds.
         unsafe { (self.host.api.JS_GetOpaque)(value, self.class_id).cast::<Native>().as_ref() }
+    }
+
+    /// Runs a callback.
+    pub(crate) fn run_callback<R>(&self, run: impl FnOnce() -> R) -> R {
+        self.running.set(self.running.get() + 1);
+        let result = run();
+        self.running.set(self.running.get() - 1);
+        result
+    }
+
+    /// Whether one runs: else no call of a C function does.
+    pub(crate) fn runs_callback(&self) -> bool {
+        self.running.get() > 0
     }
 
     /// Keeps the exception of a callback for the call that led to it. The first one is kept.
@@ -191,11 +221,13 @@ impl State {
         self.builtins.errors.iter().for_each(give_up);
         give_up(&self.builtins.big_int);
         give_up(&self.builtins.keys);
+        give_up(&self.builtins.is_array);
         give_up(&self.builtins.c_string);
         if let Some(exception) = self.parked.take() {
             // SAFETY: as above.
             unsafe { self.host.free_rt(self.rt, exception) };
         }
+        self.closed.end();
         for value in self.names.take().into_values() {
             // SAFETY: as above.
             unsafe { self.host.free_rt(self.rt, value) };
@@ -208,8 +240,9 @@ impl State {
 
     /// The values that the state owns.
     fn values(&self) -> Vec<JSValue> {
-        let Builtins { errors, big_int, keys, c_string } = &self.builtins;
-        let mut values: Vec<JSValue> = errors.iter().chain([big_int, keys, c_string]).map(Cell::get).collect();
+        let Builtins { errors, big_int, keys, is_array, c_string } = &self.builtins;
+        let mut values: Vec<JSValue> =
+            errors.iter().chain([big_int, keys, is_array, c_string]).map(Cell::get).collect();
         values.extend(self.names.borrow().values());
         values.extend(self.event_loop.values());
         values
@@ -251,6 +284,8 @@ impl Builtins {
             self.errors[kind as usize].set(scope.get(*global, kind.name())?.into_raw());
         }
         self.big_int.set(scope.get(*global, c"BigInt")?.into_raw());
+        let array = scope.get(*global, c"Array")?;
+        self.is_array.set(scope.get(*array, c"isArray")?.into_raw());
         let object = scope.get(*global, c"Object")?;
         self.keys.set(scope.get(*object, c"keys")?.into_raw());
         Ok(())

@@ -258,13 +258,8 @@ pub(crate) fn read_member<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result
 /// `(type, memory, offset, name, value)`: writes one.
 pub(crate) fn write_member<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned<'a>> {
     let (handle, bytes, name) = member(scope, arguments)?;
-    let Type::Aggregate(aggregate) = &handle.script.ty else { return Err(Failure::of_type("expected a struct")) };
-    let Some(ty) = to_c::member_type(aggregate, &name) else {
-        return Err(Failure::of_type(format!("{} has no member {name}", handle.script.ty)));
-    };
-    let value = to_c::to_value(scope, ty, argument(arguments, 4)).map_err(|failure| failure.at(&name))?;
     let mut object = Object::from_bytes(&handle.script.ty, bytes)?;
-    object.set_field(&name, &value)?;
+    to_c::set_member(scope, &mut object, &name, argument(arguments, 4))?;
     bytes.copy_from_slice(object.bytes());
     scope.own(JSValue::UNDEFINED)
 }

@@ -167,12 +167,7 @@ fn address<'a>(
 }
 
 /// A copy of a string, with the zero byte that ends it in C.
-fn text<'a>(
-    scope: Scope<'a>,
-    pointer: &Pointer,
-    value: JSValue,
-    temporaries: &mut Temporaries,
-) -> Result<*mut c_void> {
+fn text<'a>(scope: Scope<'a>, pointer: &Pointer, value: JSValue, temporaries: &mut Temporaries) -> Result<*mut c_void> {
     let mut bytes = scope.bytes_of(value)?;
     if pointer.is_text() && bytes.contains(&0) {
         return Err(Failure::of_type("a string with a zero byte in it, which would end it in C"));
@@ -255,13 +250,31 @@ fn whole_memory(scope: Scope<'_>, ty: &Type, value: JSValue) -> Result<Option<cr
 
 /// The engine's errors name its own values; what was given here is JavaScript's.
 fn without_the_value(error: jitcall::Error) -> Failure {
-    match error {
-        jitcall::Error::Value { mismatch } => {
-            let place = if mismatch.place.is_empty() { String::new() } else { format!("{}: ", mismatch.place) };
-            Failure::of_type(format!("{place}expected {}: {}", mismatch.declared, mismatch.reason))
+    let jitcall::Error::Value { mismatch } = error else { return error.into() };
+    let failure = if mismatch.reason.starts_with("out of range") {
+        let number = mismatch.given.split(' ').next().unwrap_or_default();
+        Failure::of_range(format!("{number} is {}", mismatch.reason))
+    } else {
+        Failure::of_type(format!("expected {}: {}", mismatch.declared, mismatch.reason))
+    };
+    if mismatch.place.is_empty() { failure } else { failure.at(&mismatch.place) }
+}
+
+/// Writes a member of an object.
+pub(crate) fn set_member(scope: Scope<'_>, object: &mut Object, name: &str, value: JSValue) -> Result<()> {
+    let member = match object.ty() {
+        Type::Aggregate(aggregate) => member_type(aggregate, name).cloned(),
+        _ => None,
+    };
+    let Some(ty) = member else { return Err(Failure::of_type(format!("{} has no member {name}", object.ty()))) };
+    let value = to_value(scope, &ty, value)?;
+    object.set_field(name, &value).map_err(|error| match without_the_value(error) {
+        // The place is the member, which the caller knows.
+        Failure::New(kind, message) => {
+            Failure::New(kind, message.strip_prefix(&format!(".{name}: ")).unwrap_or(&message).to_owned())
         }
-        other => other.into(),
-    }
+        pending => pending,
+    })
 }
 
 /// The engine's value for one of JavaScript's.
@@ -301,6 +314,10 @@ fn elements(scope: Scope<'_>, ty: &Type, element: &Type, value: JSValue) -> Resu
         let bytes = unsafe { std::slice::from_raw_parts(span.address, span.length) };
         return Ok(Value::Object(Object::from_bytes(ty, bytes)?));
     }
+    if value.is_string() && element.as_integer().is_some_and(|integer| integer.size() == 1) {
+        let text = scope.bytes_of(value)?;
+        return Ok(Value::Object(Object::new(ty, &Value::Bytes(&text)).map_err(without_the_value)?));
+    }
     if !value.is(tag::OBJECT) {
         return Err(expected(scope, "an array", value));
     }
@@ -323,23 +340,54 @@ fn members(scope: Scope<'_>, ty: &Type, aggregate: &Aggregate, value: JSValue) -
         let bytes = unsafe { std::slice::from_raw_parts(span.address, span.length) };
         return Ok(Value::Object(Object::from_bytes(ty, bytes)?));
     }
+    if scope.is_array(value)? {
+        return in_order(scope, ty, aggregate, value);
+    }
     let keys = scope.call(scope.state.keys_function(), JSValue::UNDEFINED, &mut [value])?;
     let mut fields = Vec::new();
     for key in scope.elements(*keys)? {
-        let name = scope.text(*key)?;
-        let Some(member) = member_type(aggregate, &name) else {
-            return Err(Failure::of_type(format!("{ty} has no member {name}")));
+        let key = scope.text(*key)?;
+        let Some((name, member)) = member_of_key(aggregate, &key) else {
+            return Err(Failure::of_type(format!("{ty} has no member {key}")));
         };
-        let field = scope.get_text(value, &name)?;
+        let field = scope.get_text(value, &key)?;
         let field = to_value(scope, member, *field).map_err(|failure| failure.at(format_args!(".{name}")))?;
-        fields.push((name, field));
+        fields.push((name.to_owned(), field));
     }
     let fields: Vec<(&str, Value<'_>)> = fields.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     Ok(Value::Object(Object::new(ty, &Value::Fields(&fields)).map_err(without_the_value)?))
 }
 
+/// The member that a key of an object or an array means: its name and type.
+fn member_of_key<'t>(aggregate: &'t Aggregate, key: &'t str) -> Option<(&'t str, &'t Type)> {
+    if let Some(ty) = member_type(aggregate, key) {
+        return Some((key, ty));
+    }
+    let mut named = aggregate.members().iter().filter_map(|member| Some((member.name.as_deref()?, &member.ty)));
+    named.nth(key.parse().ok()?)
+}
+
+/// A struct's members in their order.
+fn in_order(scope: Scope<'_>, ty: &Type, aggregate: &Aggregate, value: JSValue) -> Result<Value<'static>> {
+    let parts = scope.elements(value)?;
+    // Padding has no value.
+    let members = aggregate.members().iter().filter(|member| member.name.is_some() || member.bits.is_none());
+    let values: Result<Vec<Value<'static>>> = parts
+        .iter()
+        .zip(members)
+        .enumerate()
+        .map(|(index, (part, member))| {
+            to_value(scope, &member.ty, **part).map_err(|failure| failure.at(format_args!("[{index}]")))
+        })
+        .collect();
+    let mut values = values?;
+    // Those that are too many are counted by the engine.
+    values.resize(parts.len(), Value::Void);
+    Ok(Value::Object(Object::new(ty, &Value::List(&values)).map_err(without_the_value)?))
+}
+
 /// The type of the member of that name, which may be in an anonymous member.
-pub(crate) fn member_type<'t>(aggregate: &'t Aggregate, name: &str) -> Option<&'t Type> {
+fn member_type<'t>(aggregate: &'t Aggregate, name: &str) -> Option<&'t Type> {
     aggregate.members().iter().find_map(|member| match (&member.name, &member.ty) {
         (Some(own), ty) if own == name => Some(ty),
         (None, Type::Aggregate(inner)) => member_type(inner, name),

@@ -27,10 +27,7 @@ pub(crate) fn read<'a>(scope: Scope<'a>, source: &ScriptType, bytes: &[u8]) -> R
                 let number = widened(bytes, integer.size(), integer.is_signed(Arch::HOST));
                 if source.class == Class::BigInt { big(scope, number) } else { integer_value(scope, number) }
             }
-            _ => match ty {
-                Type::Aggregate(_) | Type::Array(_) | Type::Vector(_) => object(scope, &Object::from_bytes(ty, bytes)?),
-                _ => engine_value(scope, &Object::from_bytes(ty, bytes)?.get(0)?),
-            },
+            _ => engine_value(scope, &Value::from_bytes(ty, bytes)?),
         },
     }
 }
@@ -131,8 +128,13 @@ fn add_members(
 ) -> Result<()> {
     for (index, member) in aggregate.members().iter().enumerate() {
         match (&member.name, &member.ty) {
-            (Some(name), _) => {
-                let field = engine_value(scope, &source.get(index)?)?;
+            (Some(name), ty) => {
+                let field = match source.get(index)? {
+                    Value::Pointer(address) => {
+                        pointer(scope, ScriptType::of_c(ty.clone()).class, address.expose_provenance() as u64)?
+                    }
+                    other => engine_value(scope, &other)?,
+                };
                 scope.set_text(object, name, field)?;
             }
             (None, Type::Aggregate(inner)) => {

@@ -1,0 +1,31 @@
+//! What the tests on real QuickJS programs share: the programs, the module, the C library that scripts call, and a run
+//! with a time limit.
+
+// Each test binary uses a part of it.
+#![allow(dead_code)]
+
+pub(crate) mod compiler;
+pub(crate) mod hosts;
+pub(crate) mod process;
+pub(crate) mod scripts;
+
+use std::path::{Path, PathBuf};
+
+/// The folder of the crate.
+pub(crate) fn crate_folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where what takes long to build is kept from one run to the next: in Cargo's target folder, for this architecture.
+pub(crate) fn kept_folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name(name)
+}
+
+/// The module as Cargo built it for this test.
+pub(crate) fn module() -> PathBuf {
+    let executable = std::env::current_exe().expect("the path of the test");
+    let name = "libjitcall_qjs.so";
+    // Cargo builds it for tests beside them; only `cargo build` links it one folder up.
+    let found = executable.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("no {name} beside {}", executable.display()))
+}
