@@ -41,15 +41,17 @@ impl Terminal {
         self.send("\r");
     }
 
-    /// Waits until something is shown, and forgets all up to it.
-    pub(crate) fn expect(&mut self, text: &str) {
+    /// Waits until all of the texts are shown, in any order, and forgets what was shown up to the last of them.
+    pub(crate) fn expect(&mut self, texts: &[&str]) {
         let until = Instant::now() + PATIENCE;
         loop {
-            if let Some(at) = self.shown.find(text) {
-                self.shown.drain(..at + text.len());
+            let ends: Option<Vec<usize>> =
+                texts.iter().map(|text| self.shown.find(text).map(|at| at + text.len())).collect();
+            if let Some(end) = ends.and_then(|ends| ends.into_iter().max()) {
+                self.shown.drain(..end);
                 return;
             }
-            assert!(self.read(until), "{text:?} is not shown, but {:?}", self.shown);
+            assert!(self.read(until), "{texts:?} are not shown, but {:?}", self.shown);
         }
     }
 
