@@ -74,7 +74,8 @@ impl Interpreter {
         self.run(source, INPUT, false)
     }
 
-    /// Runs a program from the command line, with `std`, `os` and the built-in modules at hand as global variables.
+    /// Runs a program from the command line. `std`, `os`, the built-in modules and what these export are at hand as
+    /// global variables.
     ///
     /// # Errors
     ///
@@ -84,9 +85,8 @@ impl Interpreter {
         self.run(source, EXPRESSION, false)
     }
 
-    /// Reads programs from the terminal and prints their results, until the input ends; the modules are at hand as by
-    /// [`Interpreter::evaluate`], with the exports of the built-in ones as variables of their own. Timers and
-    /// descriptors are served meanwhile.
+    /// Reads programs from the terminal and prints their results, until the input ends. The modules are at hand as by
+    /// [`Interpreter::evaluate`]; timers and descriptors are served meanwhile.
     ///
     /// # Errors
     ///
