@@ -119,6 +119,7 @@ use std::ffi::c_void;
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use crate::emit;
 use crate::emit::bridge::Blueprint;
@@ -260,7 +261,9 @@ pub struct State {
     pub errno: Cell<i32>,
     /// Not 0 where a callback that ran below the call has failed: then the result is not looked at, and
     /// [`Spec::failed`] returns for the stub.
-    pub failed: Cell<u32>,
+    ///
+    /// [`signal_failures`](crate::closure::signal_failures) has the engine set it.
+    pub failed: AtomicU32,
 }
 
 /// A bridge stub. It can be called as long as this lives, or anything else of its engine.

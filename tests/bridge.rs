@@ -7,6 +7,7 @@ mod support;
 
 use std::cell::Cell;
 use std::ffi::c_void;
+use std::sync::atomic::Ordering;
 use std::{mem, panic, ptr};
 
 use jitcall::bridge::{Argument, Boxing, Bridge, Case, Operand, Payload, Place, Record, Spec, State, TagWidth, Tags};
@@ -509,7 +510,7 @@ fn failures_below_the_call_are_the_hosts() {
     }
     extern "C" fn fail(failed: i32) -> i32 {
         // SAFETY: the test keeps the state.
-        unsafe { (*STATE.get()).failed.set(failed as u32) };
+        unsafe { (*STATE.get()).failed.store(failed as u32, Ordering::Relaxed) };
         1
     }
     let callee = Signature::parse("int fail(int)").unwrap();

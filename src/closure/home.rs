@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,8 @@ pub(crate) struct Home {
     /// Guarded calls under way on the thread.
     guards: AtomicUsize,
     failure: Mutex<Option<Failure>>,
+    /// A word that is to be 1 once a failure is parked; null where nobody asked. Changed under the lock of `failure`.
+    signal: AtomicPtr<AtomicU32>,
     inbox: Mutex<Inbox>,
     arrival: Condvar,
     notifier: OnceLock<File>,
@@ -140,6 +142,7 @@ impl Home {
             closures: AtomicUsize::new(0),
             guards: AtomicUsize::new(0),
             failure: Mutex::default(),
+            signal: AtomicPtr::default(),
             inbox: Mutex::default(),
             arrival: Condvar::new(),
             notifier: OnceLock::new(),
@@ -237,6 +240,10 @@ impl Home {
             *place = Some(failure);
             count_parked();
             self.set_gate(&place);
+            // SAFETY: who asked for it keeps the word until it takes it back, under this lock.
+            if let Some(signal) = unsafe { self.signal.load(Ordering::Relaxed).as_ref() } {
+                signal.store(1, Ordering::Release);
+            }
         }
     }
 
@@ -248,6 +255,12 @@ impl Home {
             self.park(failure);
         }
         !inbox.ended
+    }
+
+    /// Has a word set when a failure is parked here; gives the one before.
+    fn set_signal(&self, word: *const AtomicU32) -> *const AtomicU32 {
+        let _place = locked(&self.failure);
+        self.signal.swap(word.cast_mut(), Ordering::Relaxed)
     }
 
     /// Takes the failure that is parked here.
@@ -392,6 +405,16 @@ pub fn serve_for(time: Duration) -> usize {
         served
     };
     with_current(serve).unwrap_or(0)
+}
+
+/// Has a word made 1 whenever a failure is parked on this thread, by whichever thread: for emitted code that looks at it
+/// after calls ([`bridge::State`](crate::bridge::State)), where [`take_failure`](super::take_failure) would take too long.
+/// Nothing makes it 0 again but who looks. Gives the word that was set before; null is none.
+///
+/// # Safety
+/// The word lives until another is set on the same thread, or that thread has ended.
+pub unsafe fn signal_failures(word: *const AtomicU32) -> *const AtomicU32 {
+    with_current(|home| home.set_signal(word)).unwrap_or(ptr::null())
 }
 
 /// A descriptor that can be read while callbacks wait to be run on this thread, for event loops: call [`serve`] then. It

@@ -45,7 +45,7 @@ use std::sync::{Arc, OnceLock};
 pub use entrance::Entrance;
 pub use failure::{Failure, HandlerError, catch, take_failure};
 pub use handler::{Arguments, Exclusive, Outcome, Reentrant, Shared};
-pub use home::{notifier, serve, serve_for};
+pub use home::{notifier, serve, serve_for, signal_failures};
 pub use typed::{CallbackArguments, TypedHandler};
 
 pub(crate) use home::{Guarded, thread_pointer};

@@ -4,119 +4,40 @@
 //! are refused, and the next call that ends on the home thread throws what was refused; or, where a callback was made to
 //! be called from anywhere, they wait until the home thread's event loop has run the function.
 //!
-//! An exception does not pass through C: it is parked, C gets a zero, and the call that led to the callback throws it.
+//! An exception does not pass through C: it is parked, C gets a zero, and so it does from all callbacks until the call that
+//! led to the first one returns, and throws the exception.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::ffi::c_void;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, ThreadId};
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::mem::MaybeUninit;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use jitcall::closure::{Arguments, Outcome, Policy};
-use jitcall::{CallbackInterface, Closure, Engine, SharedClosure, Signature};
+use jitcall::{Closure, Engine, Signature};
 
+use crate::convert::scalar::Scalar;
 use crate::convert::to_c::{self, Temporaries};
 use crate::error::{Failure, Result};
 use crate::function::fallback::read_with_view;
-use crate::host::{JSValue, tag};
+use crate::host::{JSContext, JSValue, tag};
 use crate::scope::{Owned, Scope};
 use crate::state::State;
 use crate::types::ScriptType;
 
-/// What other threads reach of a state: the word that says that something failed, and what did.
-pub(crate) struct Remote {
-    refusal: Mutex<Option<String>>,
-    /// The state's word; null once it is gone.
-    failed: AtomicPtr<u32>,
-}
-
-impl Remote {
-    pub(crate) fn new() -> Remote {
-        Remote { refusal: Mutex::new(None), failed: AtomicPtr::default() }
-    }
-
-    /// Lets other threads find a state's word.
-    pub(crate) fn attach(&self, failed: &AtomicU32) {
-        self.failed.store(failed.as_ptr(), Ordering::Release);
-    }
-
-    /// The state is gone.
-    pub(crate) fn detach(&self) {
-        let _refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        self.failed.store(std::ptr::null_mut(), Ordering::Release);
-    }
-
-    /// A callback was not run.
-    fn refuse(&self, reason: String) {
-        let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = self.failed.load(Ordering::Acquire);
-        if failed.is_null() {
-            return;
-        }
-        refusal.get_or_insert(reason);
-        // SAFETY: while the lock is held the state is there.
-        unsafe { AtomicU32::from_ptr(failed) }.store(1, Ordering::Release);
-    }
-
-    pub(crate) fn take_refusal(&self) -> Option<String> {
-        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
 /// A C function pointer that runs a JavaScript function.
 pub(crate) struct Callback {
-    closure: Cell<Option<AnyClosure>>,
+    /// Dropping it frees the function pointer.
+    closure: Cell<Option<Closure<'static>>>,
     address: Cell<*mut c_void>,
-    run: Arc<Run>,
-}
-
-/// How many callbacks that were closed are remembered, so that a late call of one is an error that names it. Calls of older
-/// ones return zero.
-const REMEMBERED: usize = 64;
-
-/// Callbacks that were closed: their entries run what refuses.
-#[derive(Default)]
-pub(crate) struct Closed {
-    closures: RefCell<VecDeque<AnyClosure>>,
-    /// Whether the state is going, and nothing is remembered any more.
-    is_over: Cell<bool>,
-}
-
-impl Closed {
-    fn remember(&self, closure: AnyClosure) {
-        if self.is_over.get() {
-            return;
-        }
-        let mut closures = self.closures.borrow_mut();
-        let oldest = if closures.len() < REMEMBERED { None } else { closures.pop_front() };
-        closures.push_back(closure);
-        drop(closures);
-        drop(oldest);
-    }
-
-    /// Forgets them.
-    pub(crate) fn end(&self) {
-        self.is_over.set(true);
-        drop(self.closures.take());
-    }
-}
-
-/// The closure; dropping it frees its entry.
-enum AnyClosure {
-    /// Called from other threads, it is run by the event loop of its own.
-    Handed(#[allow(dead_code, reason = "owned")] Closure<'static>),
-    /// Called from other threads, it refuses.
-    Home(#[allow(dead_code, reason = "owned")] SharedClosure<'static>),
+    run: Rc<Run>,
 }
 
 /// What a run of the function needs.
 struct Run {
     /// A reference of the callback's own, until it is closed.
     function: Cell<JSValue>,
-    state: Arc<State>,
-    remote: Arc<Remote>,
-    home: ThreadId,
+    state: Rc<State>,
     name: String,
     parameters: Vec<ScriptType>,
     /// The classes of struct parameters: references of the callback's own, until it is closed.
@@ -124,28 +45,41 @@ struct Run {
     result: ScriptType,
     result_size: usize,
     offsets: Vec<u32>,
+    scalars: Option<Scalars>,
+    /// Where the home thread has its errno.
+    errno: *mut c_int,
+    /// The state's word that says whether a callback has failed, and the host's function that runs functions: here, so
+    /// that a run need not look for them.
+    failed: *const AtomicU32,
+    js_call: CallFunction,
 }
 
-/// A run that threads other than the home thread may look at: they look at `home` and `remote` only.
-struct Shared(Arc<Run>);
+/// The host's `JS_Call`.
+type CallFunction = unsafe extern "C" fn(*mut JSContext, JSValue, JSValue, c_int, *mut JSValue) -> JSValue;
 
-// SAFETY: `call` touches what belongs to the home thread on that thread only.
-unsafe impl Send for Shared {}
-// SAFETY: as above.
-unsafe impl Sync for Shared {}
+/// The types of a callback that takes and gives numbers only, and few of them; all in one place, close together.
+struct Scalars {
+    count: usize,
+    parameters: [Scalar; FEW],
+    offsets: [u32; FEW],
+    /// `None` for `void`.
+    result: Option<Scalar>,
+}
 
-impl Shared {
-    fn call(&self, arguments: Arguments<'_>, mut outcome: Outcome<'_>) {
-        let run = &*self.0;
-        if thread::current().id() == run.home {
-            run.call(arguments, outcome);
-            return;
+/// How many arguments need no allocation.
+const FEW: usize = 8;
+
+impl Scalars {
+    fn of(types: &[ScriptType], given: &[u32], result: &ScriptType) -> Option<Scalars> {
+        let count = types.len();
+        let mut parameters = [Scalar::I32; FEW];
+        let mut offsets = [0; FEW];
+        for (scalar, ty) in parameters.get_mut(..count)?.iter_mut().zip(types) {
+            *scalar = Scalar::of(ty)?;
         }
-        run.write_zero(&mut outcome);
-        run.remote.refuse(format!(
-            "a callback ({}) was called on another thread; a callback with threadsafe: true is run by the event loop",
-            run.name
-        ));
+        offsets[..count].copy_from_slice(given);
+        let result = if result.ty.is_void() { None } else { Some(Scalar::of(result)?) };
+        Some(Scalars { count, parameters, offsets, result })
     }
 }
 
@@ -177,27 +111,25 @@ impl Callback {
         handed: bool,
     ) -> Result<Callback> {
         let interface = Engine::global().prepare_callback(signature)?;
-        #[allow(
-            clippy::arc_with_non_send_sync,
-            reason = "other threads hold it, and look at what is theirs to look at"
-        )]
-        let run = Arc::new(Run {
+        let run = Rc::new(Run {
             function: Cell::new(scope.dup(function)),
             state: scope.state.handle(),
-            remote: Arc::clone(&scope.state.remote),
-            home: thread::current().id(),
             name: signature.to_string(),
+            // SAFETY: it takes nothing.
+            errno: unsafe { libc::__errno_location() },
+            failed: &raw const scope.state.bridge.failed,
+            js_call: scope.host().api.JS_Call,
+            scalars: Scalars::of(&parameters, interface.slot_offsets(), &result),
             parameters,
             views: views.into_iter().map(Cell::new).collect(),
             result_size: result.size()?,
             result,
             offsets: interface.slot_offsets().to_vec(),
         });
-        let closure = make(&interface, &run, handed)?;
-        let address = match &closure {
-            AnyClosure::Handed(closure) => closure.as_ptr(),
-            AnyClosure::Home(closure) => closure.as_ptr(),
-        };
+        let policy = if handed { Policy::HandOver } else { Policy::HomeOnly };
+        let runs = Rc::clone(&run);
+        let closure = interface.with_policy(policy).slots(move |arguments, outcome| runs.call(arguments, outcome))?;
+        let address = closure.as_ptr();
         Ok(Callback { closure: Cell::new(Some(closure)), address: Cell::new(address.cast_mut()), run })
     }
 
@@ -213,10 +145,8 @@ impl Callback {
     /// Frees the function pointer; a call of it that runs goes on.
     pub(crate) fn close(&self) {
         self.address.set(std::ptr::null_mut());
+        drop(self.closure.take());
         self.run.release();
-        if let Some(closure) = self.closure.take() {
-            self.run.state.closed.remember(closure);
-        }
     }
 
     /// The host collects its object.
@@ -238,31 +168,100 @@ impl Drop for Callback {
     }
 }
 
-fn make(interface: &CallbackInterface, run: &Arc<Run>, handed: bool) -> Result<AnyClosure> {
-    if handed {
-        let run = Arc::clone(run);
-        let interface = interface.with_policy(Policy::HandOver);
-        return Ok(AnyClosure::Handed(interface.slots(move |arguments, outcome| run.call(arguments, outcome))?));
-    }
-    let shared = Shared(Arc::clone(run));
-    Ok(AnyClosure::Home(interface.slots_shared(move |arguments, outcome| shared.call(arguments, outcome))?))
-}
-
 impl Run {
     /// Runs the function, on the home thread.
+    #[inline(always)]
     fn call(&self, arguments: Arguments<'_>, mut outcome: Outcome<'_>) {
         // SAFETY: this is the thread on which the host runs; it has called into C and waits.
         let scope = unsafe { Scope::new(self.state.ctx, &self.state) };
-        // The function's own errno is not C's business, nor the other way round.
-        let errno = jitcall::Errno::get();
-        let result = self.state.run_callback(|| self.result(scope, arguments));
-        let written = result.and_then(|value| self.write(scope, *value, &mut outcome));
-        if let Err(failure) = written {
+        // SAFETY: the state lives as long as this.
+        if unsafe { (*self.failed).load(Ordering::Relaxed) } != 0 {
+            // What comes after a failure follows from it, and who called into C has yet to learn of it.
             self.write_zero(&mut outcome);
+            return;
+        }
+        // The function's own errno is not C's business, nor the other way round.
+        // SAFETY: this is the thread on which the callback was made, and that is its location.
+        let before = unsafe { *self.errno };
+        let is_done = match &self.scalars {
+            Some(scalars) => self.state.run_callback(|| self.run_scalars(scope, scalars, arguments, &mut outcome)),
+            None => false,
+        };
+        if !is_done {
+            self.call_any(scope, arguments, outcome);
+        }
+        // SAFETY: as above.
+        unsafe { *self.errno = before };
+    }
+
+    /// Runs the function where all that it takes and gives are numbers; says whether that could be done. If not, it has
+    /// not run.
+    ///
+    /// Nothing here is an `Owned` or in a `Result`: values that are moved about in memory cost more than the rest.
+    #[inline(always)]
+    fn run_scalars(
+        &self,
+        scope: Scope<'_>,
+        scalars: &Scalars,
+        arguments: Arguments<'_>,
+        outcome: &mut Outcome<'_>,
+    ) -> bool {
+        let host = scope.host();
+        let mut values = [const { MaybeUninit::<JSValue>::uninit() }; FEW];
+        let start = arguments.as_ptr().cast::<u8>();
+        for (index, value) in values.iter_mut().enumerate().take(scalars.count) {
+            // SAFETY: an argument of that type is at that offset.
+            let read = unsafe {
+                let at = start.add(scalars.offsets[index] as usize);
+                scalars.parameters[index].read(host, at, value)
+            };
+            if !read {
+                return false;
+            }
+        }
+        let (function, count) = (self.function.get(), scalars.count as c_int);
+        if function.is(tag::UNDEFINED) {
+            return false;
+        }
+        // SAFETY: as many values were written; the function is held for as long as it runs, and its result until it is
+        // written; the outcome has room for it.
+        unsafe {
+            host.dup(function);
+            let result = (self.js_call)(scope.ctx, function, JSValue::UNDEFINED, count, values.as_mut_ptr().cast());
+            host.free(scope.ctx, function);
+            let is_written = !result.is(tag::EXCEPTION)
+                && match scalars.result {
+                    None => true,
+                    Some(scalar) => scalar.write(host, result, outcome.as_mut_ptr()),
+                };
+            if !is_written {
+                self.write_any(scope, scope.own(result), outcome);
+            } else if result.counted().is_some() {
+                host.free(scope.ctx, result);
+            }
+        }
+        true
+    }
+
+    /// Runs the function, whatever it takes and gives.
+    #[cold]
+    fn call_any(&self, scope: Scope<'_>, arguments: Arguments<'_>, mut outcome: Outcome<'_>) {
+        let result = self.state.run_callback(|| self.result(scope, arguments));
+        self.write_any(scope, result, &mut outcome);
+    }
+
+    /// Writes the result; parks what went wrong.
+    #[cold]
+    fn write_any(&self, scope: Scope<'_>, result: Result<Owned<'_>>, outcome: &mut Outcome<'_>) {
+        if let Err(failure) = result.and_then(|value| self.write(scope, *value, outcome)) {
+            self.write_zero(outcome);
             scope.throw(failure);
             self.state.park(scope.take_exception());
         }
-        errno.set();
+    }
+
+    fn closed(&self) -> Failure {
+        Failure::other(format!("the callback ({}) is closed", self.name))
     }
 
     fn result<'a>(&self, scope: Scope<'a>, arguments: Arguments<'_>) -> Result<Owned<'a>> {
@@ -277,7 +276,7 @@ impl Run {
         }
         let function = scope.own(scope.dup(self.function.get()))?;
         if function.is(tag::UNDEFINED) {
-            return Err(Failure::other(format!("the callback ({}) is closed", self.name)));
+            return Err(self.closed());
         }
         let mut arguments: Vec<JSValue> = values.iter().map(|value| **value).collect();
         scope.call(*function, JSValue::UNDEFINED, &mut arguments)

@@ -253,16 +253,6 @@ impl<'a> Scope<'a> {
         self.call(self.state.big_int_function(), JSValue::UNDEFINED, &mut [*text])
     }
 
-    /// A double; with an integer in it where it is one, as programs write them.
-    pub(crate) fn number(self, value: f64) -> JSValue {
-        let int = value as i32;
-        if f64::from(int) == value && (int != 0 || value.is_sign_positive()) {
-            JSValue::int(int)
-        } else {
-            self.host().number(value)
-        }
-    }
-
     /// The number in a value, where it is one (no BigInt).
     pub(crate) fn as_number(self, value: JSValue) -> Option<f64> {
         match value.kind() {

@@ -3,10 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_uint, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::Ordering;
 
-use crate::callback::{Callback, Closed, Remote};
+use jitcall::closure;
+use std::rc::{Rc, Weak};
+
+use crate::callback::Callback;
 use crate::error::{Failure, Kind, Result};
 use crate::event_loop::EventLoop;
 use crate::function::Record;
@@ -32,10 +34,7 @@ pub(crate) struct State {
     parked: Cell<Option<JSValue>>,
     /// How many callbacks run.
     running: Cell<usize>,
-    /// What other threads reach.
-    pub(crate) remote: Arc<Remote>,
     pub(crate) names: RefCell<Names>,
-    pub(crate) closed: Closed,
     pub(crate) event_loop: EventLoop,
 }
 
@@ -52,9 +51,9 @@ struct Builtins {
 /// What objects of the module's class own.
 pub(crate) enum Native {
     /// The module's functions: the state's references to JavaScript's values end with it.
-    Module(Arc<State>),
+    Module(Rc<State>),
     /// Keeps the state for a function that the host holds.
-    Keeper(#[allow(dead_code, reason = "owned")] Arc<State>),
+    Keeper(#[allow(dead_code, reason = "owned")] Rc<State>),
     /// A bound function.
     Function(Box<Record>),
     /// A C function pointer that runs a JavaScript function.
@@ -70,7 +69,7 @@ impl State {
     ///
     /// # Safety
     /// `ctx` is a context of the host.
-    pub(crate) unsafe fn new(host: &'static Host, ctx: *mut JSContext) -> Result<(Arc<State>, JSValue)> {
+    pub(crate) unsafe fn new(host: &'static Host, ctx: *mut JSContext) -> Result<(Rc<State>, JSValue)> {
         // SAFETY: said by the caller.
         let rt = unsafe { (host.api.JS_GetRuntime)(ctx) };
         // SAFETY: the runtime is that of the context.
@@ -92,26 +91,22 @@ impl State {
             },
             parked: Cell::new(None),
             running: Cell::new(0),
-            remote: Arc::new(Remote::new()),
             names: RefCell::default(),
-            closed: Closed::default(),
             event_loop: EventLoop::default(),
         };
-        #[allow(
-            clippy::arc_with_non_send_sync,
-            reason = "shared by objects of one thread; the count is what is wanted"
-        )]
-        let state = Arc::new_cyclic(make);
-        state.remote.attach(state.failed());
+        let state = Rc::new_cyclic(make);
+        // SAFETY: the state takes the word back before it goes, unless another context of the thread has set its own; and
+        // then that does.
+        unsafe { closure::signal_failures(&raw const state.bridge.failed) };
         // SAFETY: said by the caller; the context is the state's.
         let scope = unsafe { Scope::new(ctx, &state) };
         state.builtins.fill(scope)?;
-        let owner = state.wrap(scope, Native::Module(Arc::clone(&state)))?.into_raw();
+        let owner = state.wrap(scope, Native::Module(Rc::clone(&state)))?.into_raw();
         Ok((state, owner))
     }
 
     /// A handle that keeps the state.
-    pub(crate) fn handle(&self) -> Arc<State> {
+    pub(crate) fn handle(&self) -> Rc<State> {
         self.this.upgrade().expect("whoever calls has a reference to the state that came of a handle")
     }
 
@@ -167,6 +162,7 @@ impl State {
     }
 
     /// Runs a callback.
+    #[inline(always)]
     pub(crate) fn run_callback<R>(&self, run: impl FnOnce() -> R) -> R {
         self.running.set(self.running.get() + 1);
         let result = run();
@@ -184,7 +180,7 @@ impl State {
         match self.parked.take() {
             None => {
                 self.parked.set(Some(exception));
-                self.failed().store(1, Ordering::Relaxed);
+                self.bridge.failed.store(1, Ordering::Relaxed);
             }
             Some(first) => {
                 self.parked.set(Some(first));
@@ -194,21 +190,20 @@ impl State {
         }
     }
 
-    /// The word that says that some callback has failed; other threads set it too.
-    pub(crate) fn failed(&self) -> &AtomicU32 {
-        // SAFETY: the word lives as long as the state, and emitted code only reads it.
-        unsafe { AtomicU32::from_ptr(self.bridge.failed.as_ptr()) }
+    /// Whether a callback has failed, and nobody has been told yet.
+    #[inline(always)]
+    pub(crate) fn has_failed(&self) -> bool {
+        self.bridge.failed.load(Ordering::Relaxed) != 0
     }
 
     /// Whether a callback has failed since this was last asked, and how.
     pub(crate) fn take_failure(&self) -> Option<Failed> {
-        if self.failed().swap(0, Ordering::Relaxed) == 0 {
+        if !self.has_failed() {
             return None;
         }
-        if let Some(exception) = self.parked.take() {
-            return Some(Failed::Exception(exception));
-        }
-        self.remote.take_refusal().map(Failed::Refused)
+        self.bridge.failed.store(0, Ordering::Relaxed);
+        let refusal = closure::take_failure().map(Failed::Refused);
+        self.parked.take().map(Failed::Exception).or(refusal)
     }
 
     /// Gives up the references to JavaScript's values.
@@ -227,7 +222,6 @@ impl State {
             // SAFETY: as above.
             unsafe { self.host.free_rt(self.rt, exception) };
         }
-        self.closed.end();
         for value in self.names.take().into_values() {
             // SAFETY: as above.
             unsafe { self.host.free_rt(self.rt, value) };
@@ -251,7 +245,13 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        self.remote.detach();
+        // SAFETY: null is none; the word of another state is put back, which takes it back itself.
+        unsafe {
+            let word = closure::signal_failures(ptr::null());
+            if !ptr::eq(word, &raw const self.bridge.failed) {
+                closure::signal_failures(word);
+            }
+        }
     }
 }
 
@@ -259,8 +259,8 @@ impl Drop for State {
 pub(crate) enum Failed {
     /// An exception, whose reference comes with it.
     Exception(JSValue),
-    /// It was not run, for that reason.
-    Refused(String),
+    /// It was not run.
+    Refused(closure::Failure),
 }
 
 impl Failed {
@@ -272,7 +272,7 @@ impl Failed {
                 unsafe { (scope.host().api.JS_Throw)(scope.ctx, exception) };
                 Failure::Pending
             }
-            Failed::Refused(reason) => Failure::other(format!("{function}: {reason}")),
+            Failed::Refused(failure) => Failure::other(format!("{function}: {failure}")),
         }
     }
 }

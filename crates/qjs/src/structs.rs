@@ -1,7 +1,7 @@
 //! Types as objects of JavaScript's: what the module's script builds structs, unions, arrays and prototypes from.
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use jitcall::types::layout;
 use jitcall::types::{Aggregate, AggregateBuilder, AggregateKind, Array, Float, Member, Pointer};
@@ -20,7 +20,7 @@ pub(crate) struct TypeHandle {
     pub(crate) script: ScriptType,
     /// The class of its instances, where it has one.
     view: Cell<JSValue>,
-    state: Arc<State>,
+    state: Rc<State>,
 }
 
 impl TypeHandle {

@@ -13,5 +13,6 @@
 //!
 //! Emitted code converts the most common of these itself, in the same way; this is what it leaves.
 
+pub(crate) mod scalar;
 pub(crate) mod to_c;
 pub(crate) mod to_js;

@@ -1,8 +1,10 @@
 //! C's values as JavaScript's.
 
-use jitcall::types::Float;
+use std::mem::MaybeUninit;
+
 use jitcall::{Arch, Object, Type, Value};
 
+use super::scalar::Scalar;
 use crate::error::Result;
 use crate::host::JSValue;
 use crate::scope::{Owned, Scope};
@@ -13,15 +15,17 @@ pub(crate) const LARGEST_EXACT: i128 = 1 << 53;
 
 /// Reads an object of C's; `bytes` has the type's size.
 pub(crate) fn read<'a>(scope: Scope<'a>, source: &ScriptType, bytes: &[u8]) -> Result<Owned<'a>> {
+    let mut value = MaybeUninit::uninit();
+    if let Some(scalar) = Scalar::of(source)
+        // SAFETY: the bytes are an object of the type.
+        && unsafe { scalar.read(scope.host(), bytes.as_ptr(), &mut value) }
+    {
+        // SAFETY: it was written.
+        return scope.own(unsafe { value.assume_init() });
+    }
     match &source.ty {
         Type::Void => scope.own(JSValue::UNDEFINED),
-        Type::Bool => scope.own(JSValue::bool(bytes[0] != 0)),
-        Type::Float(Float::F64) => scope.own(scope.number(f64::from_ne_bytes(word(bytes)))),
-        Type::Float(Float::F32) => {
-            let low = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-            scope.own(scope.number(f32::from_bits(low).into()))
-        }
-        Type::Pointer(_) => pointer(scope, source.class, u64::from_ne_bytes(word(bytes))),
+        Type::Pointer(_) => pointer(scope, source.class, widened(bytes, 8, false) as u64),
         ty => match ty.as_integer() {
             Some(integer) if integer.size() <= 8 => {
                 let number = widened(bytes, integer.size(), integer.is_signed(Arch::HOST));
@@ -30,12 +34,6 @@ pub(crate) fn read<'a>(scope: Scope<'a>, source: &ScriptType, bytes: &[u8]) -> R
             _ => engine_value(scope, &Value::from_bytes(ty, bytes)?),
         },
     }
-}
-
-fn word(bytes: &[u8]) -> [u8; 8] {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[..8]);
-    word
 }
 
 /// The integer in the low bytes.
@@ -60,7 +58,7 @@ fn big<'a>(scope: Scope<'a>, number: i128) -> Result<Owned<'a>> {
 
 /// A number where that is exact, else a BigInt.
 pub(crate) fn integer_value<'a>(scope: Scope<'a>, number: i128) -> Result<Owned<'a>> {
-    if number.abs() <= LARGEST_EXACT { scope.own(scope.number(number as f64)) } else { big(scope, number) }
+    if number.abs() <= LARGEST_EXACT { scope.own(scope.host().tidy(number as f64)) } else { big(scope, number) }
 }
 
 /// An address as a number; `null` for none. Text is a `CString`.
@@ -87,10 +85,10 @@ pub(crate) fn engine_value<'a>(scope: Scope<'a>, value: &Value<'_>) -> Result<Ow
         Value::Complex32(re, im) => pair(scope, f64::from(*re), f64::from(*im)),
         Value::Complex64(re, im) => pair(scope, *re, *im),
         Value::ComplexLong(re, im) => pair(scope, re.to_f64(), im.to_f64()),
-        Value::LongDouble(value) => scope.own(scope.number(value.to_f64())),
-        Value::F16(value) => scope.own(scope.number(value.to_f64())),
-        Value::F32(value) => scope.own(scope.number(f64::from(*value))),
-        Value::F64(value) => scope.own(scope.number(*value)),
+        Value::LongDouble(value) => scope.own(scope.host().tidy(value.to_f64())),
+        Value::F16(value) => scope.own(scope.host().tidy(value.to_f64())),
+        Value::F32(value) => scope.own(scope.host().tidy(f64::from(*value))),
+        Value::F64(value) => scope.own(scope.host().tidy(*value)),
         Value::Pointer(address) => pointer(scope, Class::Plain, address.expose_provenance() as u64),
         Value::Object(inner) => object(scope, inner),
         other => integer_value(scope, other.as_integer().unwrap_or(0)),
@@ -99,8 +97,8 @@ pub(crate) fn engine_value<'a>(scope: Scope<'a>, value: &Value<'_>) -> Result<Ow
 
 fn pair<'a>(scope: Scope<'a>, re: f64, im: f64) -> Result<Owned<'a>> {
     let array = scope.array()?;
-    scope.set_element(*array, 0, scope.own(scope.number(re))?)?;
-    scope.set_element(*array, 1, scope.own(scope.number(im))?)?;
+    scope.set_element(*array, 0, scope.own(scope.host().tidy(re))?)?;
+    scope.set_element(*array, 1, scope.own(scope.host().tidy(im))?)?;
     Ok(array)
 }
 

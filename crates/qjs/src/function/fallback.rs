@@ -89,9 +89,6 @@ pub(super) fn call_with(
     if let Some(failure) = state.take_failure() {
         return Err(failure.rethrow(scope, &record.declaration.name));
     }
-    if let Some(failure) = jitcall::closure::take_failure() {
-        return Err(Failure::other(format!("{}: {failure}", record.declaration.name)));
-    }
     finish(scope, record, result.bytes())
 }
 

@@ -13,7 +13,7 @@ mod variadic;
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
-use std::sync::Arc;
+use std::rc::Rc;
 
 use jitcall::{Engine, Function, Library, Signature};
 
@@ -52,7 +52,7 @@ pub(crate) enum Manners {
 pub(crate) struct Record {
     /// Where the function is, and the state's words. A target of null sends every call to the fallback.
     bridge: jitcall::bridge::Record,
-    pub(crate) state: Arc<State>,
+    pub(crate) state: Rc<State>,
     pub(crate) declaration: Declaration,
     pub(crate) function: Function,
     /// Why it cannot be called any more.

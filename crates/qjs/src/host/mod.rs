@@ -202,6 +202,14 @@ impl Host {
         JSValue::plain(self.double, value.to_bits())
     }
 
+    /// The value of a number; an integer in it where it is one, as programs write them.
+    #[inline]
+    pub(crate) fn tidy(&self, value: f64) -> JSValue {
+        let int = value as i32;
+        // Comparing the bits tells 0 and -0 apart.
+        if f64::from(int).to_bits() == value.to_bits() { JSValue::int(int) } else { self.number(value) }
+    }
+
     /// Takes another reference.
     ///
     /// # Safety
@@ -219,21 +227,45 @@ impl Host {
     ///
     /// # Safety
     /// The value is one of this host's, and the reference the caller's to give.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn free(&self, ctx: *mut JSContext, value: JSValue) {
-        let Some(address) = value.counted() else { return };
-        if let Some(free) = self.api.JS_FreeValue {
-            // SAFETY: said by the caller.
-            unsafe { free(ctx, value) };
-            return;
-        }
-        // SAFETY: that is where the count lies, and what frees a value whose count is 0.
+        // SAFETY: said by the caller.
         unsafe {
-            let count = address.byte_offset(self.count_at).cast::<i32>();
+            if self.is_last(value) {
+                self.free_last(ctx, value);
+            }
+        }
+    }
+
+    /// Gives a reference back, unless it is the last one: then the host has to free the value.
+    ///
+    /// # Safety
+    /// As for [`Host::free`].
+    #[inline(always)]
+    unsafe fn is_last(&self, value: JSValue) -> bool {
+        let Some(address) = value.counted() else { return false };
+        // SAFETY: that is where the count lies; one thread uses a runtime at a time.
+        let count = unsafe { &mut *address.byte_offset(self.count_at).cast::<i32>() };
+        if *count > 1 {
             *count -= 1;
-            if *count <= 0
-                && let Some(free) = self.api.__JS_FreeValue
-            {
+            return false;
+        }
+        true
+    }
+
+    /// Has the host free a value.
+    ///
+    /// # Safety
+    /// As for [`Host::free`], and the reference is the last one.
+    #[cold]
+    unsafe fn free_last(&self, ctx: *mut JSContext, value: JSValue) {
+        // SAFETY: said by the caller. Bellard's function wants the count to be 0, quickjs-ng's takes the reference back
+        // itself.
+        unsafe {
+            if let Some(free) = self.api.JS_FreeValue {
+                free(ctx, value);
+            } else if let (Some(free), Some(address)) = (self.api.__JS_FreeValue, value.counted()) {
+                *address.byte_offset(self.count_at).cast::<i32>() = 0;
                 free(ctx, value);
             }
         }
@@ -244,19 +276,15 @@ impl Host {
     /// # Safety
     /// As for [`Host::free`].
     pub(crate) unsafe fn free_rt(&self, rt: *mut JSRuntime, value: JSValue) {
-        let Some(address) = value.counted() else { return };
-        if let Some(free) = self.api.JS_FreeValueRT {
-            // SAFETY: said by the caller.
-            unsafe { free(rt, value) };
-            return;
-        }
-        // SAFETY: as for `free`.
+        // SAFETY: as for `free` and `free_last`.
         unsafe {
-            let count = address.byte_offset(self.count_at).cast::<i32>();
-            *count -= 1;
-            if *count <= 0
-                && let Some(free) = self.api.__JS_FreeValueRT
-            {
+            if !self.is_last(value) {
+                return;
+            }
+            if let Some(free) = self.api.JS_FreeValueRT {
+                free(rt, value);
+            } else if let (Some(free), Some(address)) = (self.api.__JS_FreeValueRT, value.counted()) {
+                *address.byte_offset(self.count_at).cast::<i32>() = 0;
                 free(rt, value);
             }
         }
