@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::{mem, panic, ptr};
 
@@ -45,12 +45,15 @@ const WIDE_TAG: i64 = 1003;
 const FINISHED_TAG: i64 = 1004;
 const FINISHED_DOUBLE_TAG: i64 = 1005;
 
+/// What a native function is given, addresses as numbers.
+type Parameters = (usize, Value, i32, usize, i32, usize);
+
 thread_local! {
     /// What the callee was given, and what it returns.
     static SEEN: Cell<u64> = const { Cell::new(0) };
     static RESULT: Cell<u64> = const { Cell::new(0) };
     /// The parameters that the fallback was given.
-    static FALLBACK: RefCell<Option<(usize, Value, i32, usize, i32, usize)>> = const { RefCell::new(None) };
+    static FALLBACK: Cell<Option<Parameters>> = const { Cell::new(None) };
     static RECORD: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -316,7 +319,7 @@ fn payloads_become_arguments_or_go_to_the_fallback() {
         });
         let alone = defined.iter().map(|payload| vec![*payload]);
         for cases in rotated.chain(alone) {
-            let function = Function::new(&engine, &spec(&[cases.clone()], tags(None)), &callee, target);
+            let function = Function::new(&engine, &spec(std::slice::from_ref(&cases), tags(None)), &callee, target);
             for payload in PAYLOADS {
                 for bits in edges(payload) {
                     let expected = if cases.contains(&payload) { reference(payload, bits, kind) } else { None };
@@ -769,7 +772,6 @@ fn arguments_change_places() {
     thread_local! {
         static GOT: Cell<[i64; COUNT]> = const { Cell::new([0; COUNT]) };
     }
-    #[expect(clippy::too_many_arguments, reason = "as many as go to registers, and more")]
     extern "C" fn callee(a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64) -> i64 {
         GOT.set([a, b, c, d, e, f, g, h, i]);
         1

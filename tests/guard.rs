@@ -2,25 +2,25 @@
 //!
 //! Signal handlers belong to the process, so one test runs at a time, and what ends a process happens in a child.
 
+#[path = "support/child.rs"]
+mod child;
 mod support;
 mod tiers;
 
 use std::backtrace::Backtrace;
 use std::cell::Cell;
 use std::ffi::{CStr, c_int, c_void};
-use std::fs::File;
 use std::hint::black_box;
-use std::io::Read;
 use std::mem::{self, MaybeUninit};
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitStatus;
 use std::ptr::{null, null_mut, without_provenance_mut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::{env, io, thread};
+use std::{env, thread};
 
+use child::in_child;
 use jitcall::guard::{self, Fault, REPORT_VARIABLE};
 use jitcall::value::LongDouble;
 use jitcall::{Engine, Error, Function, Guard, Library, Slot, Value};
@@ -201,32 +201,6 @@ fn check_works(guard: &Guard, engine: &Engine) {
     assert_eq!(call(guard, &add, &arguments).unwrap(), Value::I64(42));
     // SAFETY: that is its declaration.
     assert_eq!(unsafe { add.call(&arguments) }.unwrap(), Value::I64(42));
-}
-
-/// Does the work in a child process; how that ends, and what it writes to standard error.
-fn in_child(work: impl FnOnce()) -> (ExitStatus, String) {
-    let mut ends = [0; 2];
-    // SAFETY: the child runs no code but its own, and leaves by a signal or by _exit.
-    unsafe {
-        assert_eq!(libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC), 0);
-        let id = libc::fork();
-        assert!(id >= 0, "{}", io::Error::last_os_error());
-        if id == 0 {
-            // No core files, and an end to a child that hangs.
-            libc::setrlimit(libc::RLIMIT_CORE, &libc::rlimit { rlim_cur: 0, rlim_max: 0 });
-            libc::alarm(60);
-            libc::dup2(ends[1], libc::STDERR_FILENO);
-            let code = if catch_unwind(AssertUnwindSafe(work)).is_ok() { 0 } else { 101 };
-            libc::_exit(code);
-        }
-        let [reader, writer] = ends.map(|end| OwnedFd::from_raw_fd(end));
-        drop(writer);
-        let mut output = Vec::new();
-        File::from(reader).read_to_end(&mut output).unwrap();
-        let mut status = 0;
-        assert_eq!(libc::waitpid(id, &mut status, 0), id);
-        (ExitStatus::from_raw(status), String::from_utf8_lossy(&output).into_owned())
-    }
 }
 
 fn action_of(signal: c_int) -> libc::sigaction {

@@ -7,10 +7,8 @@
 //! [`unwind`](super::unwind).
 
 use std::ffi::CStr;
-use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::FromRawFd;
 use std::ptr::{self, NonNull};
 
 use memmap2::{Advice, Mmap, MmapMut, MmapOptions};
@@ -18,6 +16,7 @@ use region::Protection;
 
 use super::fork::Generation;
 use super::icache;
+use super::memfd::{self, refused};
 use super::unwind::{FrameKind, Registration};
 use crate::error::{Error, Result};
 
@@ -239,7 +238,7 @@ impl Drop for WritableView {
 
 /// Gets memory that is filled with traps, mapped to write and to run.
 fn map_twice(length: usize) -> Result<(WritableView, Mmap)> {
-    let file = create_file().map_err(refused("memfd_create"))?;
+    let file = memfd::executable(NAME, 0).map_err(refused("memfd_create"))?;
     file.set_len(length as u64).map_err(refused("ftruncate"))?;
     // SAFETY: nobody else knows the file, so nobody changes or truncates it.
     let executable = unsafe { MmapOptions::new().len(length).map_exec(&file) }.map_err(refused("mmap to execute"))?;
@@ -252,31 +251,6 @@ fn map_twice(length: usize) -> Result<(WritableView, Mmap)> {
         view.map.fill(icache::TRAP);
     }
     Ok((view, executable))
-}
-
-/// Creates a file without a name that may be mapped to execute.
-///
-/// Linux 6.3 brought `MFD_EXEC` and a setting under which files that do not ask for it cannot be executed; older
-/// kernels refuse it as an unknown flag.
-fn create_file() -> io::Result<File> {
-    match memfd_create(libc::MFD_CLOEXEC | libc::MFD_EXEC) {
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => memfd_create(libc::MFD_CLOEXEC),
-        result => result,
-    }
-}
-
-fn memfd_create(flags: libc::c_uint) -> io::Result<File> {
-    // SAFETY: the name is a C string.
-    let fd = unsafe { libc::memfd_create(NAME.as_ptr(), flags) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor is new, and owned by nobody else.
-    Ok(unsafe { File::from_raw_fd(fd) })
-}
-
-fn refused(step: &'static str) -> impl FnOnce(io::Error) -> Error {
-    move |source| Error::CodeMemory { step, source }
 }
 
 fn check_protection(start: *const u8, length: usize, expected: Protection) -> Result<()> {

@@ -25,11 +25,12 @@
 use std::ffi::c_void;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use crate::code::fork::{self, CodeGuard, Guarded};
+use crate::code::memfd::{self, refused};
 use crate::code::unwind::{FrameKind, Registration};
 use crate::emit::{ENTRY_SIZE, RECORD_DISTANCE, RecordPlace, page_entry};
 use crate::error::{Error, Result};
@@ -326,8 +327,8 @@ pub(crate) fn mapped_bytes(guard: &mut CodeGuard) -> usize {
 
 /// A file of entries that nobody can change any more.
 fn sealed_code(size: usize, place: RecordPlace) -> Result<File> {
-    let refused = |step| move |source| Error::CodeMemory { step, source };
-    let mut file = create().map_err(refused("memfd_create for closure entries"))?;
+    let mut file = memfd::executable(c"jitcall-closures", libc::MFD_ALLOW_SEALING)
+        .map_err(refused("memfd_create for closure entries"))?;
     file.write_all(&page_entry(Arch::HOST, place, size).repeat(size / ENTRY_SIZE))
         .map_err(refused("write of closure entries"))?;
     let seals = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
@@ -336,22 +337,6 @@ fn sealed_code(size: usize, place: RecordPlace) -> Result<File> {
         0 => Ok(file),
         _ => Err(refused("sealing of closure entries")(io::Error::last_os_error())),
     }
-}
-
-/// A file without a name that may be mapped to execute, and sealed. See `arena` on `MFD_EXEC`.
-fn create() -> io::Result<File> {
-    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-    // SAFETY: the name is a C string.
-    let open = |flags| unsafe { libc::memfd_create(c"jitcall-closures".as_ptr(), flags) };
-    let mut file = open(flags | libc::MFD_EXEC);
-    if file < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL) {
-        file = open(flags);
-    }
-    if file < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor is new, and owned by nobody else.
-    Ok(unsafe { File::from_raw_fd(file) })
 }
 
 #[cfg(test)]

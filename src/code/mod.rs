@@ -4,6 +4,7 @@ pub(crate) mod arena;
 pub(crate) mod entries;
 pub(crate) mod fork;
 pub(crate) mod icache;
+mod memfd;
 pub(crate) mod profile;
 pub(crate) mod unwind;
 

@@ -195,6 +195,12 @@ struct Argument {
     cases: Vec<bridge::Case>,
 }
 
+// SAFETY: the addresses in it become constants of the code; nobody follows them here.
+unsafe impl Send for Blueprint {}
+
+// SAFETY: as above.
+unsafe impl Sync for Blueprint {}
+
 impl Blueprint {
     /// That of a stub for functions of the signature `callee`. The thread's `errno` is `errno` bytes from the thread
     /// pointer.

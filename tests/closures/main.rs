@@ -2,6 +2,8 @@
 //!
 //! `tests/signatures.rs` compares closures of random signatures with C compilers; `tests/entries.rs` counts entries.
 
+#[path = "../support/child.rs"]
+mod child;
 #[path = "../support/compile.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod compile;
@@ -11,7 +13,6 @@ mod tiers;
 mod walk;
 
 mod c;
-mod child;
 mod failures;
 mod freeing;
 mod guards;

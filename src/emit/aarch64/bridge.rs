@@ -19,8 +19,9 @@ use crate::abi::Width;
 use crate::emit::bridge::{BridgeAssembler, DOUBLE_EXACT, INTEGER_EXACT, Kept};
 use crate::emit::{Assembler, Role};
 
-/// The system register that the thread pointer is in (sysvabi64, "Thread-local storage"): TPIDR_EL0.
-const TPIDR_EL0: u32 = 0b1_011_1101_0000_010;
+/// The system register that the thread pointer is in (sysvabi64, "Thread-local storage"), TPIDR_EL0: op0 less 2, op1, CRn,
+/// CRm and op2 are 1, 3, 13, 0 and 2.
+const TPIDR_EL0: u32 = 1 << 14 | 3 << 11 | 13 << 7 | 2;
 
 /// Unsigned immediate offsets of four bytes reach this far.
 const INT_REACH: i32 = 16380;
