@@ -37,7 +37,7 @@ unsafe extern "C" fn init_ffi(context: *mut c_void, name: *const c_char) -> *mut
 #[derive(clap::Args)]
 #[command(long_about = ABOUT, after_long_help = EXAMPLES)]
 pub(crate) struct Js {
-    /// Run this text instead of a script, with std, os and ffi as global variables
+    /// Run this text instead of a script; std, os, ffi and what ffi exports are global variables
     #[arg(short, long = "eval", value_name = "TEXT")]
     expression: Option<String>,
     /// Script to run

@@ -52,8 +52,8 @@ impl Interpreter {
         Ok(interpreter)
     }
 
-    /// Runs a program from a file, as a module where it is one (by its name, `.mjs`, or its `import`s and `export`s),
-    /// and its event loop until nothing is left to wait for.
+    /// Runs a program from a file, and its event loop until nothing is left to wait for. What can be a module is run as
+    /// one, `.mjs` in any case; the rest as a script.
     ///
     /// # Errors
     ///
@@ -74,7 +74,8 @@ impl Interpreter {
         self.run(source, INPUT, false)
     }
 
-    /// Runs a program from the command line, with `std`, `os` and the built-in modules at hand as global variables.
+    /// Runs a program from the command line. `std`, `os`, the built-in modules and what these export are at hand as
+    /// global variables.
     ///
     /// # Errors
     ///
@@ -84,9 +85,8 @@ impl Interpreter {
         self.run(source, EXPRESSION, false)
     }
 
-    /// Reads programs from the terminal and prints their results, until the input ends; the modules are at hand as by
-    /// [`Interpreter::evaluate`], with the exports of the built-in ones as variables of their own. Timers and
-    /// descriptors are served meanwhile.
+    /// Reads programs from the terminal and prints their results, until the input ends. The modules are at hand as by
+    /// [`Interpreter::evaluate`]; timers and descriptors are served meanwhile.
     ///
     /// # Errors
     ///
@@ -101,10 +101,10 @@ impl Interpreter {
         unsafe { Context::from_raw(self.context.as_ptr()) }
     }
 
-    fn run(&self, source: &str, name: &CStr, is_module: bool) -> Result<(), Error> {
+    fn run(&self, source: &str, name: &CStr, must_be_module: bool) -> Result<(), Error> {
         let context = self.context();
         let fail = |_| report::pending_exception(context);
-        if is_module || looks_like_module(source) {
+        if must_be_module || is_module(source) {
             let module = module_loader::compile(context, source, name, true).map_err(fail)?;
             event_loop::settle(module.run_module().map_err(fail)?)?;
         } else {
@@ -148,8 +148,8 @@ fn define_globals<'js>(context: Context<'js>, arguments: &[OsString]) -> Outcome
     console::define(context)
 }
 
-/// Whether source text can only be a module's.
-fn looks_like_module(source: &str) -> bool {
+/// Whether source text is a module's, as QuickJS's own program tells it: what can be a module is one.
+fn is_module(source: &str) -> bool {
     let text = [source.as_bytes(), b"\0"].concat();
     // SAFETY: the text is as long as said, with a NUL behind it.
     unsafe { qjs::JS_DetectModule(text.as_ptr().cast(), source.len() as qjs::size_t) }

@@ -59,9 +59,9 @@ pub(crate) fn call<'a>(scope: Scope<'a>, record: &Record, arguments: &[JSValue])
 
 fn begin(scope: Scope<'_>, record: &Record, arguments: Vec<OwnedValue>, mut waiting: Waiting) -> Result<()> {
     let state = scope.state;
-    // SAFETY: the script answers for the declaration; memory that is passed is held until the call is done.
     let submitted = state.event_loop.with_pool(|pool| {
         pool.completions_fd()?;
+        // SAFETY: the script answers for the declaration; memory that is passed is held until the call is done.
         unsafe { pool.submit(&record.function, arguments) }.map_err(|refused| refused.error.into())
     });
     match submitted {

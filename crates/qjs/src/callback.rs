@@ -9,7 +9,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ffi::c_void;
-use std::mem;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
@@ -120,8 +119,8 @@ struct Run {
     home: ThreadId,
     name: String,
     parameters: Vec<ScriptType>,
-    /// The classes of struct parameters.
-    views: Vec<JSValue>,
+    /// The classes of struct parameters: references of the callback's own, until it is closed.
+    views: Vec<Cell<JSValue>>,
     result: ScriptType,
     result_size: usize,
     offsets: Vec<u32>,
@@ -178,6 +177,10 @@ impl Callback {
         handed: bool,
     ) -> Result<Callback> {
         let interface = Engine::global().prepare_callback(signature)?;
+        #[allow(
+            clippy::arc_with_non_send_sync,
+            reason = "other threads hold it, and look at what is theirs to look at"
+        )]
         let run = Arc::new(Run {
             function: Cell::new(scope.dup(function)),
             state: scope.state.handle(),
@@ -185,7 +188,7 @@ impl Callback {
             home: thread::current().id(),
             name: signature.to_string(),
             parameters,
-            views,
+            views: views.into_iter().map(Cell::new).collect(),
             result_size: result.size()?,
             result,
             offsets: interface.slot_offsets().to_vec(),
@@ -223,7 +226,7 @@ impl Callback {
 
     /// The values that it owns.
     pub(crate) fn values(&self) -> Vec<JSValue> {
-        let mut values = self.run.views.clone();
+        let mut values: Vec<JSValue> = self.run.views.iter().map(Cell::get).collect();
         values.push(self.run.function.get());
         values
     }
@@ -270,7 +273,7 @@ impl Run {
                 let at = arguments.as_ptr().cast::<u8>().add(self.offsets[index] as usize);
                 std::slice::from_raw_parts(at, parameter.size()?)
             };
-            values.push(read_with_view(scope, parameter, self.views[index], bytes)?);
+            values.push(read_with_view(scope, parameter, self.views[index].get(), bytes)?);
         }
         let function = scope.own(scope.dup(self.function.get()))?;
         if function.is(tag::UNDEFINED) {
@@ -305,19 +308,13 @@ impl Run {
         unsafe { outcome.as_mut_ptr().write_bytes(0, self.result_size) };
     }
 
-    /// Gives up the function.
+    /// Gives up the function, and the classes of what it is given.
     fn release(&self) {
-        let function = self.function.replace(JSValue::UNDEFINED);
-        // SAFETY: the reference was the callback's.
-        unsafe { self.state.host.free_rt(self.state.rt, function) };
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        for view in mem::take(&mut self.views) {
-            // SAFETY: the references are the run's.
-            unsafe { self.state.host.free_rt(self.state.rt, view) };
+        let mut values = vec![self.function.replace(JSValue::UNDEFINED)];
+        values.extend(self.views.iter().map(|view| view.replace(JSValue::UNDEFINED)));
+        for value in values {
+            // SAFETY: the references were the callback's.
+            unsafe { self.state.host.free_rt(self.state.rt, value) };
         }
     }
 }

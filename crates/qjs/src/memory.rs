@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_void};
 use jitcall::Errno;
 
 use crate::convert::to_c::{self, Temporaries};
-use crate::convert::to_js;
+use crate::convert::to_js::{self, LARGEST_EXACT};
 use crate::error::{Failure, Result};
 use crate::host::{JSRuntime, JSValue, tag};
 use crate::libraries::argument;
@@ -38,7 +38,7 @@ fn offset(scope: Scope<'_>, value: JSValue) -> Result<isize> {
         return Ok(0);
     }
     match scope.as_number(value) {
-        Some(number) if number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0 => Ok(number as isize),
+        Some(number) if number.fract() == 0.0 && number.abs() <= LARGEST_EXACT as f64 => Ok(number as isize),
         _ => Err(Failure::of_type(format!("the offset: expected an integer, got {}", scope.describe(value)))),
     }
 }

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, CString, c_int};
 use std::ops::Deref;
 
+use crate::convert::to_js::LARGEST_EXACT;
 use crate::error::{Failure, Kind, Result};
 use crate::host::{Host, JS_PROP_CONFIGURABLE, JSContext, JSValue, tag};
 use crate::state::State;
@@ -274,7 +275,7 @@ impl<'a> Scope<'a> {
     /// A number that is an index or a size.
     pub(crate) fn index(self, value: JSValue) -> Option<usize> {
         let number = self.as_number(value)?;
-        (number >= 0.0 && number <= 9_007_199_254_740_992.0 && number.fract() == 0.0).then_some(number as usize)
+        ((0.0..=LARGEST_EXACT as f64).contains(&number) && number.fract() == 0.0).then_some(number as usize)
     }
 
     /// The integer in a BigInt; `None` beyond 128 bits.

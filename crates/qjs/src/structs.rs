@@ -90,7 +90,7 @@ pub(crate) fn array_of<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Ow
     let length = scope.index(argument(arguments, 1)).ok_or_else(|| {
         Failure::of_type(format!("the length: expected an integer, got {}", scope.describe(argument(arguments, 1))))
     })?;
-    wrap(scope, ScriptType::plain(Type::Array(Array::new(element.ty, Some(length))?.into())))
+    wrap(scope, ScriptType::plain(Type::Array(Array::new(element.ty, Some(length))?)))
 }
 
 /// `(kind, tag, names, types, bits, packed, align)`: a struct or union.

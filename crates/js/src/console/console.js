@@ -1,7 +1,7 @@
 // The console and its texts: `{ console, inspect }`, made of what writes to standard output and standard error.
 //
-// Whatever a program does to the built-in prototypes afterwards, the console is to show it: what is called here was
-// taken before.
+// An object's kind is told by the built-in functions that work on that kind alone, taken before a program can replace
+// them: what the object says of itself may be anything.
 (function (native) {
   "use strict";
 

@@ -19,7 +19,7 @@ pub(crate) struct Temporaries {
     /// Copies of strings.
     texts: Vec<Box<[u8]>>,
     /// JavaScript functions that were given where C wants a function pointer.
-    callbacks: Vec<Box<Callback>>,
+    callbacks: Vec<Callback>,
 }
 
 impl Temporaries {
@@ -216,7 +216,7 @@ fn passing_callback<'a>(
 ) -> Result<*mut c_void> {
     let parameters = signature.parameters().iter().map(|parameter| ScriptType::of_c(parameter.ty.clone())).collect();
     let result = ScriptType::of_c(signature.result().clone());
-    let callback = Box::new(Callback::new(scope, value, signature, parameters, result, false)?);
+    let callback = Callback::new(scope, value, signature, parameters, result, false)?;
     let address = callback.address();
     temporaries.callbacks.push(callback);
     address
