@@ -100,9 +100,12 @@ impl Host {
         })
     }
 
-    /// A command that runs a script as a module in this host, with its report of leaks.
+    /// A command that runs a script as a module in this host, with its report of leaks. `JITCALL_HOST_RUNNER` is a command
+    /// line that runs the host in its turn, such as valgrind's.
     pub(crate) fn command(&self, script: &str) -> Command {
-        let mut words = compiler::runner().iter().map(PathBuf::from).chain([self.program().to_owned()]);
+        let outer = std::env::var("JITCALL_HOST_RUNNER").unwrap_or_default();
+        let runner = outer.split_whitespace().chain(compiler::runner().iter().copied());
+        let mut words = runner.map(PathBuf::from).chain([self.program().to_owned()]);
         let mut command = Command::new(words.next().expect("a program"));
         // quickjs-ng's flag for its report of leaks; Bellard's is compiled in.
         command.args(words).args(["-m", script]).env("QJS_DUMP_FLAGS", "4000");
