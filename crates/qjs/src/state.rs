@@ -34,6 +34,9 @@ pub(crate) struct State {
     parked: Cell<Option<JSValue>>,
     /// How many callbacks run.
     running: Cell<usize>,
+    /// References to be given back when none does, and whether there are any.
+    given_up: RefCell<Vec<JSValue>>,
+    has_given_up: Cell<bool>,
     pub(crate) names: RefCell<Names>,
     pub(crate) event_loop: EventLoop,
 }
@@ -91,6 +94,8 @@ impl State {
             },
             parked: Cell::new(None),
             running: Cell::new(0),
+            given_up: RefCell::default(),
+            has_given_up: Cell::new(false),
             names: RefCell::default(),
             event_loop: EventLoop::default(),
         };
@@ -161,13 +166,32 @@ impl State {
         unsafe { (self.host.api.JS_GetOpaque)(value, self.class_id).cast::<Native>().as_ref() }
     }
 
-    /// Runs a callback.
+    /// Runs a callback. What is given up meanwhile is kept until none runs: the function itself may be among it.
     #[inline(always)]
     pub(crate) fn run_callback<R>(&self, run: impl FnOnce() -> R) -> R {
-        self.running.set(self.running.get() + 1);
+        let before = self.running.get();
+        self.running.set(before + 1);
         let result = run();
-        self.running.set(self.running.get() - 1);
+        self.running.set(before);
+        if self.has_given_up.get() && before == 0 {
+            self.free_given_up();
+        }
         result
+    }
+
+    /// Gives references back, once no callback runs.
+    pub(crate) fn give_up(&self, values: Vec<JSValue>) {
+        self.given_up.borrow_mut().extend(values);
+        if self.runs_callback() { self.has_given_up.set(true) } else { self.free_given_up() }
+    }
+
+    #[cold]
+    fn free_given_up(&self) {
+        self.has_given_up.set(false);
+        for value in self.given_up.take() {
+            // SAFETY: the references were those of who gave them up.
+            unsafe { self.host.free_rt(self.rt, value) };
+        }
     }
 
     /// Whether one runs: else no call of a C function does.
@@ -222,6 +246,7 @@ impl State {
             // SAFETY: as above.
             unsafe { self.host.free_rt(self.rt, exception) };
         }
+        self.free_given_up();
         for value in self.names.take().into_values() {
             // SAFETY: as above.
             unsafe { self.host.free_rt(self.rt, value) };
@@ -237,6 +262,7 @@ impl State {
         let Builtins { errors, big_int, keys, is_array, c_string } = &self.builtins;
         let mut values: Vec<JSValue> =
             errors.iter().chain([big_int, keys, is_array, c_string]).map(Cell::get).collect();
+        values.extend(&*self.given_up.borrow());
         values.extend(self.names.borrow().values());
         values.extend(self.event_loop.values());
         values

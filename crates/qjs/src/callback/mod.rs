@@ -7,23 +7,23 @@
 //! An exception does not pass through C: it is parked, C gets a zero, and so it does from all callbacks until the call that
 //! led to the first one returns, and throws the exception.
 
+mod quick;
+
 use std::cell::Cell;
-use std::ffi::{c_int, c_void};
-use std::mem::MaybeUninit;
+use std::ffi::c_void;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use jitcall::closure::{Arguments, Outcome, Policy};
 use jitcall::{Closure, Engine, Signature};
 
-use crate::convert::scalar::Scalar;
 use crate::convert::to_c::{self, Temporaries};
 use crate::error::{Failure, Result};
 use crate::function::fallback::read_with_view;
-use crate::host::{JSContext, JSValue, tag};
+use crate::host::{JSValue, tag};
 use crate::scope::{Owned, Scope};
 use crate::state::State;
 use crate::types::ScriptType;
+use quick::Quick;
 
 /// A C function pointer that runs a JavaScript function.
 pub(crate) struct Callback {
@@ -45,42 +45,6 @@ struct Run {
     result: ScriptType,
     result_size: usize,
     offsets: Vec<u32>,
-    scalars: Option<Scalars>,
-    /// Where the home thread has its errno.
-    errno: *mut c_int,
-    /// The state's word that says whether a callback has failed, and the host's function that runs functions: here, so
-    /// that a run need not look for them.
-    failed: *const AtomicU32,
-    js_call: CallFunction,
-}
-
-/// The host's `JS_Call`.
-type CallFunction = unsafe extern "C" fn(*mut JSContext, JSValue, JSValue, c_int, *mut JSValue) -> JSValue;
-
-/// The types of a callback that takes and gives numbers only, and few of them; all in one place, close together.
-struct Scalars {
-    count: usize,
-    parameters: [Scalar; FEW],
-    offsets: [u32; FEW],
-    /// `None` for `void`.
-    result: Option<Scalar>,
-}
-
-/// How many arguments need no allocation.
-const FEW: usize = 8;
-
-impl Scalars {
-    fn of(types: &[ScriptType], given: &[u32], result: &ScriptType) -> Option<Scalars> {
-        let count = types.len();
-        let mut parameters = [Scalar::I32; FEW];
-        let mut offsets = [0; FEW];
-        for (scalar, ty) in parameters.get_mut(..count)?.iter_mut().zip(types) {
-            *scalar = Scalar::of(ty)?;
-        }
-        offsets[..count].copy_from_slice(given);
-        let result = if result.ty.is_void() { None } else { Some(Scalar::of(result)?) };
-        Some(Scalars { count, parameters, offsets, result })
-    }
 }
 
 impl Callback {
@@ -115,11 +79,6 @@ impl Callback {
             function: Cell::new(scope.dup(function)),
             state: scope.state.handle(),
             name: signature.to_string(),
-            // SAFETY: it takes nothing.
-            errno: unsafe { libc::__errno_location() },
-            failed: &raw const scope.state.bridge.failed,
-            js_call: scope.host().api.JS_Call,
-            scalars: Scalars::of(&parameters, interface.slot_offsets(), &result),
             parameters,
             views: views.into_iter().map(Cell::new).collect(),
             result_size: result.size()?,
@@ -127,8 +86,8 @@ impl Callback {
             offsets: interface.slot_offsets().to_vec(),
         });
         let policy = if handed { Policy::HandOver } else { Policy::HomeOnly };
-        let runs = Rc::clone(&run);
-        let closure = interface.with_policy(policy).slots(move |arguments, outcome| runs.call(arguments, outcome))?;
+        let quick = Quick::new(&run);
+        let closure = interface.with_policy(policy).slots(move |arguments, outcome| quick.call(arguments, outcome))?;
         let address = closure.as_ptr();
         Ok(Callback { closure: Cell::new(Some(closure)), address: Cell::new(address.cast_mut()), run })
     }
@@ -169,95 +128,27 @@ impl Drop for Callback {
 }
 
 impl Run {
-    /// Runs the function, on the home thread.
-    #[inline(always)]
-    fn call(&self, arguments: Arguments<'_>, mut outcome: Outcome<'_>) {
-        // SAFETY: this is the thread on which the host runs; it has called into C and waits.
-        let scope = unsafe { Scope::new(self.state.ctx, &self.state) };
-        // SAFETY: the state lives as long as this.
-        if unsafe { (*self.failed).load(Ordering::Relaxed) } != 0 {
-            // What comes after a failure follows from it, and who called into C has yet to learn of it.
-            self.write_zero(&mut outcome);
-            return;
-        }
-        // The function's own errno is not C's business, nor the other way round.
-        // SAFETY: this is the thread on which the callback was made, and that is its location.
-        let before = unsafe { *self.errno };
-        let is_done = match &self.scalars {
-            Some(scalars) => self.state.run_callback(|| self.run_scalars(scope, scalars, arguments, &mut outcome)),
-            None => false,
-        };
-        if !is_done {
-            self.call_any(scope, arguments, outcome);
-        }
-        // SAFETY: as above.
-        unsafe { *self.errno = before };
-    }
-
-    /// Runs the function where all that it takes and gives are numbers; says whether that could be done. If not, it has
-    /// not run.
-    ///
-    /// Nothing here is an `Owned` or in a `Result`: values that are moved about in memory cost more than the rest.
-    #[inline(always)]
-    fn run_scalars(
-        &self,
-        scope: Scope<'_>,
-        scalars: &Scalars,
-        arguments: Arguments<'_>,
-        outcome: &mut Outcome<'_>,
-    ) -> bool {
-        let host = scope.host();
-        let mut values = [const { MaybeUninit::<JSValue>::uninit() }; FEW];
-        let start = arguments.as_ptr().cast::<u8>();
-        for (index, value) in values.iter_mut().enumerate().take(scalars.count) {
-            // SAFETY: an argument of that type is at that offset.
-            let read = unsafe {
-                let at = start.add(scalars.offsets[index] as usize);
-                scalars.parameters[index].read(host, at, value)
-            };
-            if !read {
-                return false;
-            }
-        }
-        let (function, count) = (self.function.get(), scalars.count as c_int);
-        if function.is(tag::UNDEFINED) {
-            return false;
-        }
-        // SAFETY: as many values were written; the function is held for as long as it runs, and its result until it is
-        // written; the outcome has room for it.
-        unsafe {
-            host.dup(function);
-            let result = (self.js_call)(scope.ctx, function, JSValue::UNDEFINED, count, values.as_mut_ptr().cast());
-            host.free(scope.ctx, function);
-            let is_written = !result.is(tag::EXCEPTION)
-                && match scalars.result {
-                    None => true,
-                    Some(scalar) => scalar.write(host, result, outcome.as_mut_ptr()),
-                };
-            if !is_written {
-                self.write_any(scope, scope.own(result), outcome);
-            } else if result.counted().is_some() {
-                host.free(scope.ctx, result);
-            }
-        }
-        true
-    }
-
     /// Runs the function, whatever it takes and gives.
     #[cold]
-    fn call_any(&self, scope: Scope<'_>, arguments: Arguments<'_>, mut outcome: Outcome<'_>) {
-        let result = self.state.run_callback(|| self.result(scope, arguments));
-        self.write_any(scope, result, &mut outcome);
+    fn call(&self, arguments: Arguments<'_>, mut outcome: Outcome<'_>) {
+        let result = self.state.run_callback(|| self.result(self.scope(), arguments).map(Owned::into_raw));
+        self.finish(result.unwrap_or_else(|failure| self.scope().throw(failure)), &mut outcome);
     }
 
-    /// Writes the result; parks what went wrong.
+    /// Makes what the function returned the result of the callback; parks what went wrong.
     #[cold]
-    fn write_any(&self, scope: Scope<'_>, result: Result<Owned<'_>>, outcome: &mut Outcome<'_>) {
-        if let Err(failure) = result.and_then(|value| self.write(scope, *value, outcome)) {
+    fn finish(&self, result: JSValue, outcome: &mut Outcome<'_>) {
+        let scope = self.scope();
+        if let Err(failure) = scope.own(result).and_then(|value| self.write(scope, *value, outcome)) {
             self.write_zero(outcome);
             scope.throw(failure);
             self.state.park(scope.take_exception());
         }
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        // SAFETY: this is the thread on which the host runs; it has called into C and waits.
+        unsafe { Scope::new(self.state.ctx, &self.state) }
     }
 
     fn closed(&self) -> Failure {
@@ -274,12 +165,12 @@ impl Run {
             };
             values.push(read_with_view(scope, parameter, self.views[index].get(), bytes)?);
         }
-        let function = scope.own(scope.dup(self.function.get()))?;
+        let function = self.function.get();
         if function.is(tag::UNDEFINED) {
             return Err(self.closed());
         }
         let mut arguments: Vec<JSValue> = values.iter().map(|value| **value).collect();
-        scope.call(*function, JSValue::UNDEFINED, &mut arguments)
+        scope.call(function, JSValue::UNDEFINED, &mut arguments)
     }
 
     fn write(&self, scope: Scope<'_>, value: JSValue, outcome: &mut Outcome<'_>) -> Result<()> {
@@ -311,9 +202,6 @@ impl Run {
     fn release(&self) {
         let mut values = vec![self.function.replace(JSValue::UNDEFINED)];
         values.extend(self.views.iter().map(|view| view.replace(JSValue::UNDEFINED)));
-        for value in values {
-            // SAFETY: the references were the callback's.
-            unsafe { self.state.host.free_rt(self.state.rt, value) };
-        }
+        self.state.give_up(values);
     }
 }
