@@ -71,23 +71,14 @@ class Library {
 
   #bind(name, declaration) {
     const address = declaration.ptr ?? this.symbol(declaration.name ?? name);
-    return this.#keep(bindDeclared(name, address, this.#open(), declaration));
-  }
-
-  #bound = [];
-
-  #keep(bound) {
-    this.#bound.push(bound.native);
-    return bound;
+    return bindDeclared(name, address, this.#open(), declaration);
   }
 
   // From now on, calls of the library's functions are errors.
   close() {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const bound of this.#bound) native.closeFunction(bound, `the library ${this.#path} is closed`);
-    this.#bound = [];
-    native.closeLibrary(this.#native);
+    native.closeLibrary(this.#native, `the library ${this.#path} is closed`);
   }
 
   [Symbol.toPrimitive]() {

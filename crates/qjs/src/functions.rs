@@ -6,7 +6,7 @@ use jitcall_disasm::{Machine, disassemble, listing};
 use crate::callback::Callback;
 use crate::convert::to_js;
 use crate::error::{Failure, Result};
-use crate::function::{self, Declaration, Manners};
+use crate::function::{self, Declaration, Manners, Target};
 use crate::host::{JSValue, tag};
 use crate::libraries::{self, argument, text};
 use crate::scope::{Owned, Scope};
@@ -47,7 +47,7 @@ fn flag(arguments: &[JSValue], index: usize) -> bool {
 pub(crate) fn bind<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned<'a>> {
     let name = text(scope, arguments, 0, "the name")?;
     let target = libraries::target(scope, argument(arguments, 1)).map_err(|failure| failure.at(&name))?;
-    let library = libraries::library(scope, argument(arguments, 2));
+    let open = libraries::library(scope, argument(arguments, 2));
     let parameters = types(scope, argument(arguments, 3)).map_err(|failure| failure.at(&name))?.types;
     let returns = argument(arguments, 4);
     let result = structs::type_of(scope, returns).map_err(|failure| failure.at(format_args!("{name}: the result")))?;
@@ -63,16 +63,14 @@ pub(crate) fn bind<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned<
         is_async: flag(arguments, 6),
         manners: Manners::Modern,
     };
-    let held = libraries::holding(target);
-    function::bind(scope, declaration, target, library.or(held.as_ref())).map_err(|failure| failure.at(&name))
-}
-
-/// `(native, reason)`: refuses all further calls of a bound function.
-pub(crate) fn close<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned<'a>> {
-    if let Some(Native::Function(record)) = scope.state.native(argument(arguments, 0)) {
-        record.close(&text(scope, arguments, 1, "the reason")?);
-    }
-    scope.own(JSValue::UNDEFINED)
+    // The library that holds the address need not be the one that the script has looked it up in.
+    let holding = libraries::holding(target);
+    let target = Target {
+        address: target,
+        library: holding.as_ref().or(open.map(|open| &open.library)),
+        bound: open.map(|open| &open.bound),
+    };
+    function::bind(scope, declaration, target).map_err(|failure| failure.at(&name))
 }
 
 /// `(native)`: the declaration of a bound function, and its stub disassembled.

@@ -1,12 +1,15 @@
 //! Shared libraries: the dynamic loader's functions as qjs-ffi has them, and libraries as objects.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::ffi::{CStr, CString, c_int, c_void};
+use std::rc::Rc;
 
 use jitcall::Library;
 
 use crate::convert::to_js;
 use crate::error::{Failure, Result};
+use crate::function::Record;
 use crate::host::{JSValue, tag};
 use crate::memory;
 use crate::scope::{Owned, Scope, c_text};
@@ -118,6 +121,36 @@ pub(crate) fn holding(target: *const c_void) -> Option<Library> {
     unsafe { Library::open(path) }.ok()
 }
 
+/// A library that a script has opened, and the functions that were bound in it.
+pub(crate) struct OpenLibrary {
+    pub(crate) library: Library,
+    pub(crate) bound: Rc<Bound>,
+}
+
+/// Functions that are alive. A record that goes takes itself away.
+#[derive(Default)]
+pub(crate) struct Bound {
+    records: RefCell<HashSet<*const Record>>,
+}
+
+impl Bound {
+    pub(crate) fn add(&self, record: *const Record) {
+        self.records.borrow_mut().insert(record);
+    }
+
+    pub(crate) fn remove(&self, record: *const Record) {
+        self.records.borrow_mut().remove(&record);
+    }
+
+    /// Refuses all further calls.
+    fn close(&self, reason: &str) {
+        for record in self.records.take() {
+            // SAFETY: a record takes itself away before it goes.
+            unsafe { (*record).close(reason) };
+        }
+    }
+}
+
 /// `(path)`: a library as an object; the process itself for `null`.
 pub(crate) fn open<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned<'a>> {
     let library = match argument(arguments, 0) {
@@ -125,11 +158,11 @@ pub(crate) fn open<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned<
         // SAFETY: the script answers for the library's initialisers.
         _ => unsafe { Library::open(text(scope, arguments, 0, "dlopen: the path")?)? },
     };
-    scope.state.wrap(scope, Native::Library(library))
+    scope.state.wrap(scope, Native::Library(Box::new(OpenLibrary { library, bound: Rc::default() })))
 }
 
 /// The library that an argument is.
-pub(crate) fn library<'a>(scope: Scope<'a>, value: JSValue) -> Option<&'a Library> {
+pub(crate) fn library<'a>(scope: Scope<'a>, value: JSValue) -> Option<&'a OpenLibrary> {
     match scope.state.native(value) {
         Some(Native::Library(library)) => Some(library),
         _ => None,
@@ -138,15 +171,16 @@ pub(crate) fn library<'a>(scope: Scope<'a>, value: JSValue) -> Option<&'a Librar
 
 /// `(library, name)`: the address of a symbol.
 pub(crate) fn symbol<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned<'a>> {
-    let library = library(scope, argument(arguments, 0)).ok_or_else(|| Failure::of_type("expected a library"))?;
-    let address = library.symbol(&text(scope, arguments, 1, "the name")?)?;
+    let open = library(scope, argument(arguments, 0)).ok_or_else(|| Failure::of_type("expected a library"))?;
+    let address = open.library.symbol(&text(scope, arguments, 1, "the name")?)?;
     to_js::integer_value(scope, address.expose_provenance() as i128)
 }
 
-/// `(library)`: no symbol can be looked up any more.
+/// `(library, reason)`: no symbol can be looked up any more, and no function of it called.
 pub(crate) fn close<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned<'a>> {
-    if let Some(library) = library(scope, argument(arguments, 0)) {
-        library.close();
+    if let Some(open) = library(scope, argument(arguments, 0)) {
+        open.bound.close(&text(scope, arguments, 1, "the reason")?);
+        open.library.close();
     }
     scope.own(JSValue::UNDEFINED)
 }

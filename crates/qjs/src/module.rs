@@ -101,7 +101,6 @@ const NATIVE: &[(&CStr, NativeFunction)] = &[
     (c"writeMember", structs::write_member),
     (c"declarations", structs::declarations),
     (c"bind", functions::bind),
-    (c"closeFunction", functions::close),
     (c"source", functions::source),
     (c"callback", functions::callback),
     (c"callbackPointer", functions::callback_pointer),

@@ -13,7 +13,7 @@ use std::mem::offset_of;
 
 use crate::error::{Failure, Kind, Result};
 use crate::event_loop::state_of;
-use crate::function::{self, Declaration, Entry, Manners, fallback};
+use crate::function::{self, Declaration, Entry, Manners, Target, fallback};
 use crate::host::{JSCFunctionData, JSContext, JSValue, tag};
 use crate::scope::Scope;
 use crate::types::ScriptType;
@@ -125,7 +125,8 @@ pub(crate) fn define(scope: Scope<'_>, arguments: &[JSValue]) -> Result<JSValue>
         manners: Manners::Numbers,
     };
     let library = crate::libraries::holding(target);
-    let entry = function::entry(scope, declaration, target, library.as_ref()).map_err(in_define)?;
+    let target = Target { address: target, library: library.as_ref(), bound: None };
+    let entry = function::entry(scope, declaration, target).map_err(in_define)?;
     replace(scope, name, entry);
     Ok(JSValue::bool(true))
 }

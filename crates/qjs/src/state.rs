@@ -13,6 +13,7 @@ use crate::error::{Failure, Kind, Result};
 use crate::event_loop::EventLoop;
 use crate::function::Record;
 use crate::host::{Host, JSClassDef, JSContext, JSRuntime, JSValue, tag};
+use crate::libraries::OpenLibrary;
 use crate::named::Names;
 use crate::scope::{Owned, Scope};
 use crate::structs::TypeHandle;
@@ -64,7 +65,7 @@ pub(crate) enum Native {
     /// A C type.
     Type(Box<TypeHandle>),
     /// A shared library.
-    Library(jitcall::Library),
+    Library(Box<OpenLibrary>),
 }
 
 impl State {

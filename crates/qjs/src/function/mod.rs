@@ -19,6 +19,7 @@ use jitcall::{Engine, Function, Library, Signature};
 
 use crate::error::{Failure, Result};
 use crate::host::{JSCFunctionData, JSValue};
+use crate::libraries::Bound;
 use crate::scope::{Owned, Scope};
 use crate::state::{Native, State};
 use crate::types::ScriptType;
@@ -65,6 +66,18 @@ pub(crate) struct Record {
     result_size: usize,
     /// The object that owns the record; no reference is counted for it.
     owner: Cell<JSValue>,
+    /// The functions of its library, among which it is.
+    bound: Option<Rc<Bound>>,
+}
+
+/// What a function is bound to.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) address: *const c_void,
+    /// The library that holds the address, which the function keeps open.
+    pub(crate) library: Option<&'a Library>,
+    /// The functions that a script's closing of a library concerns.
+    pub(crate) bound: Option<&'a Rc<Bound>>,
 }
 
 /// A native function with the values that the host hands to it.
@@ -76,20 +89,15 @@ pub(crate) struct Entry {
 }
 
 impl Record {
-    fn new(
-        scope: Scope<'_>,
-        declaration: Declaration,
-        target: *const c_void,
-        library: Option<&Library>,
-    ) -> Result<Box<Record>> {
+    fn new(scope: Scope<'_>, declaration: Declaration, target: Target<'_>) -> Result<Box<Record>> {
         let types = declaration.parameters.iter().map(|parameter| parameter.ty.clone());
         let mut signature = Signature::new(declaration.result.ty.clone(), types)?.named(&declaration.name);
         if declaration.is_variadic {
             signature = signature.variadic();
         }
-        let function = match library {
-            Some(library) => library.function_at(Engine::global(), target, signature)?,
-            None => Function::new(target, signature)?,
+        let function = match target.library {
+            Some(library) => library.function_at(Engine::global(), target.address, signature)?,
+            None => Function::new(target.address, signature)?,
         };
         let state = scope.state.handle();
         let stub = if declaration.is_variadic || declaration.is_async {
@@ -99,7 +107,7 @@ impl Record {
         };
         let result_size = declaration.result.size()?;
         Ok(Box::new(Record {
-            bridge: jitcall::bridge::Record { target: Cell::new(target), state: &raw const state.bridge },
+            bridge: jitcall::bridge::Record { target: Cell::new(target.address), state: &raw const state.bridge },
             state,
             declaration,
             function,
@@ -108,6 +116,7 @@ impl Record {
             tail: RefCell::new(None),
             result_size,
             owner: Cell::new(JSValue::UNDEFINED),
+            bound: target.bound.cloned(),
         }))
     }
 
@@ -159,6 +168,9 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        if let Some(bound) = &self.bound {
+            bound.remove(self);
+        }
         // SAFETY: the reference is the record's.
         unsafe { self.state.host.free_rt(self.state.rt, self.declaration.view) };
     }
@@ -168,13 +180,8 @@ impl Drop for Record {
 ///
 /// # Errors
 /// Where the engine refuses the signature.
-pub(crate) fn entry(
-    scope: Scope<'_>,
-    declaration: Declaration,
-    target: *const c_void,
-    library: Option<&Library>,
-) -> Result<Entry> {
-    let record = Record::new(scope, declaration, target, library)?;
+pub(crate) fn entry(scope: Scope<'_>, declaration: Declaration, target: Target<'_>) -> Result<Entry> {
+    let record = Record::new(scope, declaration, target)?;
     let code = match &record.stub {
         Some(stub) => {
             // SAFETY: the stub was made to be just such a function.
@@ -188,6 +195,9 @@ pub(crate) fn entry(
     let owner = scope.state.wrap(scope, Native::Function(record))?;
     // SAFETY: the owner has the record, where it was.
     unsafe { (*record_at).owner.set(*owner) };
+    if let Some(bound) = target.bound {
+        bound.add(record_at);
+    }
     let data = [JSValue::plain(scope.host().double, address), owner.into_raw()];
     Ok(Entry { code, data, parameters })
 }
@@ -196,14 +206,9 @@ pub(crate) fn entry(
 ///
 /// # Errors
 /// As for [`entry`].
-pub(crate) fn bind<'a>(
-    scope: Scope<'a>,
-    declaration: Declaration,
-    target: *const c_void,
-    library: Option<&Library>,
-) -> Result<Owned<'a>> {
+pub(crate) fn bind<'a>(scope: Scope<'a>, declaration: Declaration, target: Target<'_>) -> Result<Owned<'a>> {
     let name = scope.string(&declaration.name)?;
-    let Entry { code, mut data, parameters } = entry(scope, declaration, target, library)?;
+    let Entry { code, mut data, parameters } = entry(scope, declaration, target)?;
     let owner = scope.own(data[1])?;
     // SAFETY: the host takes references of its own to the values.
     let function = scope.own(unsafe {
@@ -211,7 +216,7 @@ pub(crate) fn bind<'a>(
     })?;
     scope.define(*function, c"name", name.into_raw())?;
     scope.define(*function, c"native", owner.into_raw())?;
-    let address = crate::convert::to_js::integer_value(scope, target.expose_provenance() as i128)?;
+    let address = crate::convert::to_js::integer_value(scope, target.address.expose_provenance() as i128)?;
     scope.define(*function, c"ptr", address.into_raw())?;
     Ok(function)
 }
