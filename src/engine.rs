@@ -13,7 +13,7 @@ use crate::code::unwind::FrameKind;
 use crate::emit;
 use crate::emit::bridge::Blueprint;
 use crate::errno;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, explain};
 use crate::guard;
 use crate::interface::{CallInterface, Entry};
 use crate::types::signature::Signature;
@@ -292,14 +292,6 @@ impl Builder {
         guard::report_crashes_if_asked();
         let automatic = self.tier.is_none();
         Engine { inner: Arc::new(Inner { tier, automatic, reason, limit: self.limit, store }) }
-    }
-}
-
-/// An error with its sources, in one line.
-fn explain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", explain(source)),
-        None => error.to_string(),
     }
 }
 

@@ -200,6 +200,25 @@ impl Error {
     }
 }
 
+/// An error and its sources in one line, each after a colon, unless it is said already.
+///
+/// ```
+/// let missing = jitcall::Library::process().function("int no_such_function(void)").unwrap_err();
+/// assert!(jitcall::error::explain(&missing).contains("undefined symbol"));
+/// ```
+pub fn explain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        source = error.source();
+    }
+    text
+}
+
 /// The text of a panic, where it has one.
 pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);

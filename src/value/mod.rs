@@ -218,7 +218,7 @@ impl Value<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Type`](crate::Error::Type) where the type has another size, or none.
+    /// [`Error::Type`] where the type has another size, or none.
     pub fn from_bytes(ty: &Type, bytes: &[u8]) -> Result<Value<'static>> {
         let size = layout::of(ty, Arch::HOST)?.size;
         if bytes.len() != size {

@@ -14,6 +14,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use jitcall::error::explain;
 
 /// Why a command failed; its sources are printed after it.
 type Failure = Box<dyn Error>;
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {}", with_sources(failure.as_ref()));
+            eprintln!("error: {}", explain(failure.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -60,20 +61,6 @@ fn arguments() -> Vec<OsString> {
         arguments = arguments.into_iter().map(call::mark_numbers).collect();
     }
     arguments
-}
-
-/// An error and its sources, each after a colon, unless it is said already.
-fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        source = error.source();
-    }
-    text
 }
 
 /// Lets a pipe whose reader has gone end the program, as it ends C programs, and with it the C functions called here.

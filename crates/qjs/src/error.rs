@@ -1,7 +1,8 @@
 //! What goes wrong, in JavaScript's terms.
 
-use std::error::Error as _;
 use std::fmt::Display;
+
+use jitcall::error::explain;
 
 /// What the module's functions return.
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -76,15 +77,6 @@ impl From<jitcall::Error> for Failure {
             }
             _ => Kind::Error,
         };
-        let mut message = error.to_string();
-        let mut source = error.source();
-        while let Some(next) = source {
-            let text = next.to_string();
-            if !message.contains(&text) {
-                message = format!("{message}: {text}");
-            }
-            source = next.source();
-        }
-        Failure::New(kind, message)
+        Failure::New(kind, explain(&error))
     }
 }

@@ -1,7 +1,7 @@
 //! `ffi.so`: call C from QuickJS, at the interpreter's own speed.
 //!
 //! The shared library that this crate builds is a native module: a script imports it by its path. It is linked with no
-//! QuickJS; it finds the functions of the one that imports it ([`host`]), whichever that is. `docs/quickjs.md` has the
+//! QuickJS; it finds the functions of the one that imports it (`host`), whichever that is. `docs/quickjs.md` has the
 //! reference for scripts, `js/` the part of the module that is written in JavaScript.
 //!
 //! The road of a call, in the order of the modules:
@@ -15,18 +15,16 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`host`] | QuickJS: its functions, its values, what differs between its versions |
-//! | [`module`] | the exports, and the native functions behind the script that makes them |
-//! | [`state`], [`scope`] | what the module keeps in a context; ways to the host's functions |
-//! | [`types`], [`structs`] | what scripts call C's types |
-//! | [`function`], [`functions`] | bound functions |
-//! | [`named`] | functions by name: `define` and `call` |
-//! | [`convert`] | values |
-//! | [`callback`] | JavaScript functions as C function pointers |
-//! | [`asynchronous`], [`event_loop`] | calls on other threads, callbacks from them |
-//! | [`memory`], [`libraries`] | addresses, buffers, strings; shared libraries |
-
-#![allow(clippy::missing_panics_doc, reason = "nothing here is called by Rust but `js_init_module`")]
+//! | `host` | QuickJS: its functions, its values, what differs between its versions |
+//! | `module` | the exports, and the native functions behind the script that makes them |
+//! | `state`, `scope` | what the module keeps in a context; ways to the host's functions |
+//! | `types`, `structs` | what scripts call C's types |
+//! | `function`, `functions` | bound functions |
+//! | `named` | functions by name: `define` and `call` |
+//! | `convert` | values |
+//! | `callback` | JavaScript functions as C function pointers |
+//! | `asynchronous`, `event_loop` | calls on other threads, callbacks from them |
+//! | `memory`, `libraries` | addresses, buffers, strings; shared libraries |
 
 mod asynchronous;
 mod callback;
