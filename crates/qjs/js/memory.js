@@ -5,10 +5,9 @@ class CString extends String {
   constructor(pointer, byteOffset, byteLength) {
     const isNull = pointer === null || pointer === 0 || pointer === 0n;
     super(isNull ? "" : native.stringAt(pointer, byteOffset, byteLength));
-    const hidden = (name, value) => Object.defineProperty(this, name, { value });
-    hidden("ptr", isNull ? null : Number(pointer));
-    hidden("byteOffset", byteOffset ?? 0);
-    hidden("byteLength", byteLength);
+    this.ptr = isNull ? null : Number(pointer);
+    this.byteOffset = byteOffset ?? 0;
+    this.byteLength = byteLength;
   }
 
   // The bytes themselves, without the zero that ends them.

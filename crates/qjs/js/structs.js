@@ -38,8 +38,7 @@ class Aggregate {
 }
 
 function isBuffer(value) {
-  const kind = Object.prototype.toString.call(value);
-  return kind === "[object ArrayBuffer]" || kind === "[object SharedArrayBuffer]";
+  return value instanceof ArrayBuffer || (typeof SharedArrayBuffer === "function" && value instanceof SharedArrayBuffer);
 }
 
 // The class of a struct's instances: the one that struct() made, where the script has named the type by it.
@@ -56,21 +55,22 @@ function makeClass(handle, title, size, members, given) {
   const Instance = function (from, offset = 0) {
     if (!new.target) return new Instance(from, offset);
     const isMemory = isBuffer(from) || ArrayBuffer.isView(from);
-    const start = (isMemory ? (from.byteOffset ?? 0) : 0) + (isMemory ? offset : 0);
+    const start = isMemory ? (from.byteOffset ?? 0) + offset : 0;
     const buffer = isMemory ? (from.buffer ?? from) : new ArrayBuffer(size);
     if (start < 0 || start + size > buffer.byteLength) {
       throw new RangeError(`${title}: ${size} bytes at ${start} are not within ${buffer.byteLength} bytes`);
     }
-    const hidden = (name, value) => Object.defineProperty(this, name, { value });
-    hidden("buffer", buffer);
-    hidden("byteOffset", start);
-    hidden("byteLength", size);
-    hidden("view", new DataView(buffer, start, size));
+    this.buffer = buffer;
+    this.byteOffset = start;
+    this.view = new DataView(buffer, start, size);
     if (!isMemory && from !== undefined && from !== null) {
       this.assign(from instanceof Aggregate ? from.toJSON() : from);
     }
   };
-  Instance.prototype = Object.create(Aggregate.prototype, { constructor: { value: Instance } });
+  Instance.prototype = Object.create(Aggregate.prototype, {
+    constructor: { value: Instance },
+    byteLength: { value: size },
+  });
   Object.defineProperties(Instance, {
     type: { value: handle },
     title: { value: title },

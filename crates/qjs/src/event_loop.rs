@@ -13,7 +13,7 @@ use jitcall::closure;
 
 use crate::asynchronous::{self, Waiting};
 use crate::error::{Failure, Result};
-use crate::host::{JS_EVAL_TYPE_MODULE, JSContext, JSValue, tag};
+use crate::host::{JS_EVAL_TYPE_GLOBAL, JS_EVAL_TYPE_MODULE, JSContext, JSValue, tag};
 use crate::scope::{Owned, Scope};
 use crate::state::State;
 
@@ -209,7 +209,7 @@ fn import<'a>(scope: Scope<'a>, module: &std::ffi::CStr) -> Result<Option<Owned<
     }
     let global = scope.global()?;
     let found = scope.get(*global, PLACE)?;
-    scope.set(*global, PLACE, scope.own(JSValue::UNDEFINED)?)?;
+    scope.evaluate(c"delete globalThis.__ffi_set_read_handler", c"ffi", JS_EVAL_TYPE_GLOBAL)?;
     Ok(scope.is_function(*found).then_some(found))
 }
 

@@ -309,16 +309,24 @@ impl<'a> Scope<'a> {
     }
 
     /// The memory of an ArrayBuffer, a typed array, a DataView or whatever else has a buffer.
-    ///
-    /// What has a `buffer` is asked for it first: the host's own functions throw where they are given the other kind, and
-    /// making an exception takes longer than the call that the memory is for.
     pub(crate) fn memory(self, value: JSValue) -> Result<Option<Span>> {
         if !value.is(tag::OBJECT) {
             return Ok(None);
         }
+        match self.viewed_memory(value)? {
+            Some(span) => Ok(Some(span)),
+            None => Ok(self.array_buffer(value)),
+        }
+    }
+
+    /// The memory of an object that has a buffer: a typed array, a DataView, an instance of a struct.
+    ///
+    /// What has a `buffer` is asked for it first: the host's own functions throw where they are given the other kind, and
+    /// making an exception takes longer than the call that the memory is for.
+    pub(crate) fn viewed_memory(self, value: JSValue) -> Result<Option<Span>> {
         let buffer = self.get(value, c"buffer")?;
         if !buffer.is(tag::OBJECT) {
-            return Ok(self.array_buffer(value));
+            return Ok(None);
         }
         if let Some(span) = self.typed_array(value) {
             return Ok(Some(span));

@@ -110,7 +110,11 @@ fn whole(scope: Scope<'_>, value: JSValue) -> Result<i128> {
             None => Err(Failure::of_range(format!("{} is out of range", scope.describe(value)))),
         },
         _ => match scope.as_number(value) {
-            Some(number) if number.is_finite() && number.fract() == 0.0 => Ok(number as i128),
+            Some(number) if number.is_finite() && number.fract() == 0.0 => match number as i128 {
+                // Beyond is what no integer type holds.
+                i128::MIN | i128::MAX => Err(Failure::of_range(format!("{} is out of range", number_text(number)))),
+                whole => Ok(whole),
+            },
             Some(number) => Err(Failure::of_range(format!("expected an integer, got {}", number_text(number)))),
             None => Err(expected(scope, "an integer", value)),
         },
@@ -185,6 +189,9 @@ fn address_of_object<'a>(
     if let Some(Native::Callback(callback)) = scope.state.native(value) {
         return callback.address();
     }
+    if let Some(span) = scope.viewed_memory(value)? {
+        return Ok(span.address.cast());
+    }
     let own = scope.get(value, c"ptr")?;
     if !own.is(tag::UNDEFINED) {
         return match scope.index(*own) {
@@ -201,7 +208,7 @@ fn address_of_object<'a>(
         };
         return passing_callback(scope, signature, value, temporaries);
     }
-    match scope.memory(value)? {
+    match scope.array_buffer(value) {
         Some(span) => Ok(span.address.cast()),
         None => Err(expected(scope, "a pointer", value)),
     }

@@ -61,7 +61,7 @@ pub(crate) struct Record {
     /// The stub, kept for the code that is the function.
     stub: Option<jitcall::bridge::Bridge>,
     /// The last combination of types that followed the fixed arguments, and the function for it.
-    tail: RefCell<Option<variadic::Tail>>,
+    tail: RefCell<Option<Rc<variadic::Tail>>>,
     /// The size of the result in bytes.
     result_size: usize,
     /// The object that owns the record; no reference is counted for it.

@@ -1,5 +1,7 @@
 //! Calls of variadic functions: arguments whose types the call itself says.
 
+use std::rc::Rc;
+
 use jitcall::types::Float;
 use jitcall::{Function, Type};
 
@@ -38,8 +40,8 @@ pub(super) fn call(scope: Scope<'_>, record: &Record, arguments: &[JSValue]) -> 
         }
         types.push(type_of(scope, *value).map_err(|failure| failure.at(place()))?);
     }
-    let (function, parameters) = prepare(record, types)?;
-    fallback::call_with(scope, record, &function, &parameters, &values)
+    let tail = prepare(record, types)?;
+    fallback::call_with(scope, record, &tail.function, &tail.parameters, &values)
 }
 
 /// The C type of a value that has none declared: what a C programmer would write for it.
@@ -59,17 +61,18 @@ fn type_of(scope: Scope<'_>, value: JSValue) -> Result<Type> {
 }
 
 /// The function for a combination of types: the last one again, or a new one.
-fn prepare(record: &Record, types: Vec<Type>) -> Result<(Function, Vec<ScriptType>)> {
+fn prepare(record: &Record, types: Vec<Type>) -> Result<Rc<Tail>> {
     let mut last = record.tail.borrow_mut();
     if let Some(tail) = &*last
         && tail.types == types
     {
-        return Ok((tail.function.clone(), tail.parameters.clone()));
+        return Ok(Rc::clone(tail));
     }
     let function = record.function.with_tail(types.iter().cloned())?;
     let promoted = &function.signature().parameters()[record.declaration.parameters.len()..];
     let mut parameters = record.declaration.parameters.clone();
     parameters.extend(promoted.iter().map(|parameter| ScriptType::plain(parameter.ty.clone())));
-    *last = Some(Tail { types, parameters: parameters.clone(), function: function.clone() });
-    Ok((function, parameters))
+    let tail = Rc::new(Tail { types, parameters, function });
+    *last = Some(Rc::clone(&tail));
+    Ok(tail)
 }
