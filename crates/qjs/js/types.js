@@ -57,5 +57,5 @@ function offsetof(type, name) {
 
 // A value with a type of its own, for arguments that a declaration has none for.
 function typed(type, value) {
-  return { type: typeOf(type), value };
+  return { typed: typeOf(type), value };
 }

@@ -29,7 +29,7 @@ pub(super) fn call(scope: Scope<'_>, record: &Record, arguments: &[JSValue]) -> 
     for (index, value) in values.iter_mut().enumerate().skip(fixed) {
         let place = || format!("{}: argument {}", record.declaration.name, index + 1);
         if value.is(tag::OBJECT) {
-            let handle = scope.get(*value, c"type")?;
+            let handle = scope.get(*value, c"typed")?;
             if let Some(Native::Type(handle)) = scope.state.native(*handle) {
                 types.push(handle.script.ty.clone());
                 let inner = scope.get(*value, c"value")?;
