@@ -1,19 +1,21 @@
 //! What the tests on real QuickJS programs share: the programs, the module, the C library that scripts call, and a run
-//! with a time limit.
+//! with a time limit. The tests of the command line run the same scripts in its own QuickJS.
 
 // Each test binary uses a part of it.
 #![allow(dead_code)]
 
 pub(crate) mod compiler;
+pub(crate) mod examples;
 pub(crate) mod hosts;
 pub(crate) mod process;
 pub(crate) mod scripts;
+pub(crate) mod stage;
 
 use std::path::{Path, PathBuf};
 
-/// The folder of the crate.
+/// The folder of the module's crate, whichever of the crates beside it is tested.
 pub(crate) fn crate_folder() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../qjs"))
 }
 
 /// Where what takes long to build is kept from one run to the next: in Cargo's target folder, for this architecture.

@@ -5,14 +5,14 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::process::{self, Outcome};
-use super::{compiler, crate_folder, kept_folder, module};
+use super::stage::Stage;
+use super::{compiler, crate_folder, kept_folder};
 
 /// How long a script may take: `JITCALL_SCRIPT_SECONDS`, or a minute; more where the machine is emulated.
-fn limit() -> Duration {
+pub(crate) fn limit() -> Duration {
     let text = std::env::var("JITCALL_SCRIPT_SECONDS");
     let seconds = text.map_or(60, |text| text.parse().expect("JITCALL_SCRIPT_SECONDS is a number"));
     Duration::from_secs(if compiler::is_cross() { 5 * seconds } else { seconds })
@@ -38,19 +38,20 @@ pub(crate) fn names() -> Vec<String> {
 /// Unless it ends well: status 0, a last line `ok`, no leaks.
 pub(crate) fn check(label: &str, name: &str, command: impl FnOnce(&str) -> Command) {
     let stage = Stage::new(name);
+    copy(name, stage.path());
     let script = format!("{name}.js");
     let mut command = command(&script);
     if compiler::is_cross() {
         // Debian's cross compiler comes with the C library alone; and emulation takes ten times as long.
         command.env("JITCALL_MAY_LACK_LIBRARIES", "1").env("JITCALL_SCRIPT_CALLS", "4000");
     }
-    let outcome = process::run(command.current_dir(&stage.path), limit());
+    let outcome = process::run(command.current_dir(stage.path()), limit());
     if let Err(reason) = verdict(&outcome) {
         panic!(
             "{script} on {label}: {reason}\n--- stdout\n{}\n--- stderr\n{}\n--- in {}",
             outcome.stdout,
             outcome.stderr,
-            stage.path.display()
+            stage.path().display()
         );
     }
     stage.remove();
@@ -71,32 +72,16 @@ fn verdict(outcome: &Outcome) -> Result<(), String> {
     }
 }
 
-/// A temporary folder with the scripts, the module as `ffi.so` and the C library as `callees.so`.
-struct Stage {
-    path: PathBuf,
-}
-
-impl Stage {
-    fn new(name: &str) -> Stage {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("jitcall-qjs-{}-{count}-{name}", std::process::id()));
-        fs::create_dir_all(path.join("lib")).expect("a temporary folder");
-        let script = format!("{name}.js");
-        fs::copy(folder().join(&script), path.join(&script)).expect("a script");
-        for file in fs::read_dir(folder().join("lib")).expect("the folder of what scripts share") {
-            let file = file.expect("a file that scripts share").path();
-            fs::copy(&file, path.join("lib").join(file.file_name().expect("a name"))).expect("a copy of a file");
-        }
-        symlink(module(), path.join("ffi.so")).expect("a temporary folder");
-        symlink(callees(), path.join("callees.so")).expect("a temporary folder");
-        Stage { path }
+/// Copies a script, and what scripts share, to where it runs.
+fn copy(name: &str, path: &Path) {
+    let script = format!("{name}.js");
+    fs::copy(folder().join(&script), path.join(&script)).expect("a script");
+    fs::create_dir(path.join("lib")).expect("a temporary folder");
+    for file in fs::read_dir(folder().join("lib")).expect("the folder of what scripts share") {
+        let file = file.expect("a file that scripts share").path();
+        fs::copy(&file, path.join("lib").join(file.file_name().expect("a name"))).expect("a copy of a file");
     }
-
-    /// Not when it is dropped: after a failure it stays to be looked at.
-    fn remove(self) {
-        let _ = fs::remove_dir_all(&self.path);
-    }
+    symlink(callees(), path.join("callees.so")).expect("a temporary folder");
 }
 
 fn folder() -> PathBuf {
