@@ -7,6 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::thread;
+use std::time::Duration;
 
 use jitcall::Pool;
 use jitcall::closure;
@@ -19,6 +21,9 @@ use crate::state::State;
 
 /// How many calls can wait for a thread.
 const QUEUE: usize = 1 << 16;
+
+/// How long callbacks are waited for before it is seen whether calls have ended.
+const TURN: Duration = Duration::from_millis(1);
 
 /// What a state has to do with the event loop.
 pub(crate) struct EventLoop {
@@ -58,14 +63,29 @@ impl EventLoop {
         values
     }
 
-    /// Ends it; gives the values that it owned. Calls that run are waited for: what they were given is theirs.
+    /// Ends it; gives the values that it owned. Calls that run are waited for: what they were given is theirs. The caller
+    /// has callbacks refused meanwhile.
     pub(crate) fn close(&self) -> Vec<JSValue> {
-        drop(self.pool.take());
+        self.end_calls();
         drop(self.gathered.take());
         let values = self.values();
         self.waiting.take();
         self.set_read_handler.set(JSValue::UNDEFINED);
         values
+    }
+
+    /// Waits for the calls that run; the others are never begun. One that runs may itself wait for a callback on this
+    /// thread.
+    fn end_calls(&self) {
+        let Some(pool) = self.pool.take() else { return };
+        if self.callbacks.get() == 0 {
+            return drop(pool);
+        }
+        // Where no thread is to be had, the pool is dropped here.
+        let Ok(ending) = thread::Builder::new().spawn(move || drop(pool)) else { return };
+        while !ending.is_finished() {
+            closure::serve_for(TURN);
+        }
     }
 
     /// The descriptor that gathers others, which is made when it is first needed.

@@ -20,7 +20,7 @@ struct Types {
     views: Vec<JSValue>,
 }
 
-/// An array of types; references to classes are new ones.
+/// An array of types; the classes are the types' own.
 fn types(scope: Scope<'_>, list: JSValue) -> Result<Types> {
     let mut found = Types { types: Vec::new(), views: Vec::new() };
     for (value, index) in scope.elements(list)?.iter().zip(1..) {
@@ -103,8 +103,7 @@ pub(crate) fn callback<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Ow
     let result = structs::type_of(scope, argument(arguments, 2)).map_err(in_callback)?;
     let signature = Signature::new(result.ty.clone(), types.iter().map(|ty| ty.ty.clone()))?;
     let is_threadsafe = flag(arguments, 3);
-    let views = views.into_iter().map(|view| scope.dup(view)).collect();
-    let callback = Callback::with_views(scope, function, &signature, types, views, result, is_threadsafe)?;
+    let callback = Callback::with_views(scope, function, &signature, types, &views, result, is_threadsafe)?;
     if is_threadsafe {
         crate::event_loop::add_callback(scope)?;
     }

@@ -252,7 +252,11 @@ impl State {
             // SAFETY: as above.
             unsafe { self.host.free_rt(self.rt, value) };
         }
-        for value in self.event_loop.close() {
+        // As after a failure, callbacks get zeros: the runtime is on its way out, and runs nothing any more.
+        self.bridge.failed.store(1, Ordering::Relaxed);
+        let values = self.event_loop.close();
+        self.bridge.failed.store(0, Ordering::Relaxed);
+        for value in values {
             // SAFETY: as above.
             unsafe { self.host.free_rt(self.rt, value) };
         }

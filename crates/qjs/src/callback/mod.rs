@@ -61,33 +61,36 @@ impl Callback {
         handed: bool,
     ) -> Result<Callback> {
         let views = vec![JSValue::UNDEFINED; parameters.len()];
-        Callback::with_views(scope, function, signature, parameters, views, result, handed)
+        Callback::with_views(scope, function, signature, parameters, &views, result, handed)
     }
 
-    /// The same with classes for the instances of struct parameters, whose references it takes.
+    /// The same with classes for the instances of struct parameters.
     pub(crate) fn with_views(
         scope: Scope<'_>,
         function: JSValue,
         signature: &Signature,
         parameters: Vec<ScriptType>,
-        views: Vec<JSValue>,
+        views: &[JSValue],
         result: ScriptType,
         handed: bool,
     ) -> Result<Callback> {
         let interface = Engine::global().prepare_callback(signature)?;
+        let result_size = result.size()?;
+        // What comes before may fail; behind this, references are owned.
         let run = Rc::new(Run {
             function: Cell::new(scope.dup(function)),
             state: scope.state.handle(),
             name: signature.to_string(),
             parameters,
-            views: views.into_iter().map(Cell::new).collect(),
-            result_size: result.size()?,
+            views: views.iter().map(|view| Cell::new(scope.dup(*view))).collect(),
+            result_size,
             result,
             offsets: interface.slot_offsets().to_vec(),
         });
         let policy = if handed { Policy::HandOver } else { Policy::HomeOnly };
         let quick = Quick::new(&run);
-        let closure = interface.with_policy(policy).slots(move |arguments, outcome| quick.call(arguments, outcome))?;
+        let closure = interface.with_policy(policy).slots(move |arguments, outcome| quick.call(arguments, outcome));
+        let closure = closure.inspect_err(|_| run.release())?;
         let address = closure.as_ptr();
         Ok(Callback { closure: Cell::new(Some(closure)), address: Cell::new(address.cast_mut()), run })
     }
@@ -183,10 +186,10 @@ impl Run {
         let mut temporaries = Temporaries::default();
         let place = || format!("the result of a callback ({})", self.result.ty);
         to_c::write(scope, &self.result, value, bytes, &mut temporaries).map_err(|failure| failure.at(place()))?;
-        if !temporaries.into_texts().is_empty() {
+        if let Some(what) = temporaries.what() {
             bytes.fill(0);
             return Err(Failure::of_type(format!(
-                "{}: expected a pointer to memory that outlives the callback, got a string",
+                "{}: expected a pointer that outlives the callback, got {what}",
                 place()
             )));
         }

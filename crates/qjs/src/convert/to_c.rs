@@ -33,6 +33,15 @@ impl Temporaries {
         !self.callbacks.is_empty()
     }
 
+    /// What is among them, if anything is.
+    pub(crate) fn what(&self) -> Option<&'static str> {
+        match (self.texts.is_empty(), self.callbacks.is_empty()) {
+            (false, _) => Some("a string"),
+            (true, false) => Some("a function"),
+            (true, true) => None,
+        }
+    }
+
     /// The copies of strings, for calls that outlive the scope.
     pub(crate) fn into_texts(self) -> Vec<Box<[u8]>> {
         self.texts
@@ -298,7 +307,7 @@ pub(crate) fn to_value(scope: Scope<'_>, ty: &Type, value: JSValue) -> Result<Va
         Type::Pointer(pointer) => {
             let mut temporaries = Temporaries::default();
             let address = address(scope, pointer, Class::Plain, value, &mut temporaries)?;
-            if !temporaries.texts.is_empty() || temporaries.has_callbacks() {
+            if temporaries.what().is_some() {
                 return Err(Failure::of_type("expected a pointer to memory that outlives the call: use a buffer"));
             }
             Value::Pointer(address)

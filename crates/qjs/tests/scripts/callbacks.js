@@ -1,6 +1,6 @@
 // JavaScript functions as C function pointers: results of every type, exceptions, closing, threads.
 
-import { JSCallback, dlopen, struct } from "./ffi.so";
+import { CFunction, JSCallback, dlopen, struct } from "./ffi.so";
 import { assert, equal, finish, test, throws } from "./lib/assert.js";
 
 const point = struct("point", { x: "f64", y: "f64" });
@@ -192,6 +192,19 @@ test("another thread is refused", () => {
     using((number) => number, int, (callback) => {
         throws(() => call_on_thread(callback, 5), Error, /thread/);
         equal(repeat(callback, 3), 3);
+    });
+});
+
+test("a function as a result would not outlive the callback", () => {
+    const function_type = "int (*)(int)";
+    using(() => (number) => number, { args: [], returns: function_type }, (callback) => {
+        const given = CFunction({ ptr: callback.ptr, args: [], returns: function_type });
+        throws(given, TypeError, /outlives the callback, got a function/);
+    });
+    using((number) => number, int, (callback) => {
+        using(() => callback, { args: [], returns: function_type }, (outer) => {
+            equal(CFunction({ ptr: outer.ptr, args: [], returns: function_type })(), callback.ptr);
+        });
     });
 });
 

@@ -57,10 +57,15 @@ pub(crate) fn check(label: &str, name: &str, command: impl FnOnce(&str) -> Comma
     stage.remove();
 }
 
+/// The first line of a host's report of leaks.
+pub(crate) fn leak(outcome: &Outcome) -> Option<&str> {
+    let mut lines = outcome.stdout.lines().chain(outcome.stderr.lines());
+    lines.find(|line| LEAKS.iter().any(|start| line.starts_with(start)))
+}
+
 fn verdict(outcome: &Outcome) -> Result<(), String> {
     let status = outcome.status.ok_or_else(|| format!("not done after {} s", limit().as_secs()))?;
-    let lines = || outcome.stdout.lines().chain(outcome.stderr.lines());
-    if let Some(leak) = lines().find(|line| LEAKS.iter().any(|start| line.starts_with(start))) {
+    if let Some(leak) = leak(outcome) {
         return Err(format!("it leaks: {leak}"));
     }
     if !status.success() {
