@@ -115,16 +115,31 @@ arguments_up_to!(A B C D E F G H I J K L M N O P Q S T U V W X Y);
 /// [`Error::Typed`] where a type is not the declared one, or the signature is variadic.
 pub(crate) fn check_types<A: CArguments, R: CType>(signature: &Signature) -> Result<()> {
     let rust = A::c_types();
-    if signature.is_variadic() || rust.len() != signature.parameters().len() {
-        return Err(mistyped(signature, "the parameter list", signature.to_string(), type_name::<A>()));
+    if signature.is_variadic() {
+        return Err(mistyped(signature, PARAMETER_LIST, signature.to_string(), type_name::<A>()));
+    }
+    check_parameters(signature, &rust, type_name::<A>())?;
+    check_result::<R>(signature)
+}
+
+const PARAMETER_LIST: &str = "the parameter list";
+
+/// Checks the parameters of a signature: `rust` are C types with the names of Rust's types, `list` is the name of them
+/// all.
+///
+/// # Errors
+/// [`Error::Typed`] where a type is not the declared one, or there are not as many.
+pub(crate) fn check_parameters(signature: &Signature, rust: &[(Type, &str)], list: &str) -> Result<()> {
+    if rust.len() != signature.parameters().len() {
+        return Err(mistyped(signature, PARAMETER_LIST, signature.to_string(), list));
     }
     for (index, (parameter, (ty, given))) in signature.parameters().iter().zip(rust).enumerate() {
-        if !compatible(&parameter.ty, &ty) {
+        if !compatible(&parameter.ty, ty) {
             let place = format!("argument {}", signature.place(index));
             return Err(mistyped(signature, &place, parameter.ty.to_string(), given));
         }
     }
-    check_result::<R>(signature)
+    Ok(())
 }
 
 /// Checks the result of a signature.

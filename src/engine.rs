@@ -8,14 +8,15 @@ use crate::abi::{Convention, Plan, Width};
 use crate::bridge::{Bridge, Spec};
 use crate::closure::CallbackInterface;
 use crate::code::CodeStore;
-use crate::code::profile::{BridgeName, EntryName, StubName};
+use crate::code::profile::{BridgeName, EntryName, MapName, StubName};
 use crate::code::unwind::FrameKind;
-use crate::emit;
 use crate::emit::bridge::Blueprint;
+use crate::emit::{self, Steps};
 use crate::errno;
 use crate::error::{Error, Result, explain};
 use crate::guard;
 use crate::interface::{CallInterface, Entry};
+use crate::map;
 use crate::types::signature::Signature;
 
 /// The variable that chooses the tier of engines that are not told one: `jit` or `asm`.
@@ -141,6 +142,31 @@ impl Engine {
         let (shape, name) = (blueprint.shape(), BridgeName(callee));
         let stub = store.stub(&shape, FrameKind::Framed, &name, |code| emit::bridge_stub_into(&blueprint, code))?;
         Ok(Bridge::new(self.clone(), stub.entry(), blueprint))
+    }
+
+    /// The map stubs of a signature; `None` where its calls are made one by one.
+    ///
+    /// # Errors
+    /// As for [`Engine::prepare`].
+    pub(crate) fn map_stubs(&self, signature: &Signature, plan: &Plan) -> Result<Option<map::Stubs>> {
+        let Some(dense) = emit::map::Blueprint::new(signature, plan, Steps::Dense) else { return Ok(None) };
+        let strided = dense.with(Steps::Strided);
+        let stubs = self.map_stub(signature, &dense).and_then(|dense| {
+            let strided = self.map_stub(signature, &strided)?;
+            Ok(map::Stubs { dense, strided })
+        });
+        match stubs {
+            Err(Error::CodeMemory { .. }) if self.inner.automatic => Ok(None),
+            stubs => stubs.map(Some),
+        }
+    }
+
+    fn map_stub(&self, signature: &Signature, blueprint: &emit::map::Blueprint<'_>) -> Result<map::MapFunction> {
+        let (shape, name) = (blueprint.shape(), MapName(signature));
+        let emit = |code: &mut Vec<u8>| emit::map_stub_into(blueprint, code);
+        let stub = self.store()?.stub(&shape, FrameKind::Saving, &name, emit)?;
+        // SAFETY: the entry is that of a map stub; what is made of it keeps the engine.
+        Ok(unsafe { map::function(stub.entry()) })
     }
 
     /// The store of stubs.

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::abi::Carrier;
 use crate::closure::failure::{Outer, is_any_parked, take_failure};
@@ -14,6 +14,7 @@ use crate::errno::Errno;
 use crate::error::{Error, Mismatch, Result};
 use crate::interface::{Bound, CallInterface, Fprs, Gprs, Mixed, returning};
 use crate::library::Library;
+use crate::map::{self, Column, Map, Slices};
 use crate::types::signature::Signature;
 use crate::types::{Arch, Float, Type, layout};
 use crate::value::{self, Object, Slot, SlotBuffer, Value};
@@ -52,6 +53,8 @@ struct Inner {
     signature: Signature,
     target: *const c_void,
     library: Option<Library>,
+    /// What its maps go by, from the first on.
+    map: OnceLock<Box<Map>>,
 }
 
 // SAFETY: nothing changes after creation; addresses of code may be used from any thread.
@@ -176,8 +179,20 @@ impl Function {
         let carrier = words.then(|| result_plan.carrier());
         let direct =
             !parameters.contains(&Kind::Other) && result != Kind::Other && interface.slots() <= SlotBuffer::INLINE;
-        let inner =
-            Inner { bound, interface, parameters, result, direct, carrier, result_layout, signature, target, library };
+        let map = OnceLock::new();
+        let inner = Inner {
+            bound,
+            interface,
+            parameters,
+            result,
+            direct,
+            carrier,
+            result_layout,
+            signature,
+            target,
+            library,
+            map,
+        };
         Ok(Function { inner: Arc::new(inner) })
     }
 
@@ -340,6 +355,63 @@ impl Function {
         check_types::<A, R>(&self.inner.signature)?;
         let types = PhantomData;
         Ok(TypedFunction { target: self.inner.target.cast(), function: self.clone(), types })
+    }
+
+    /// Calls it `count` times. The i-th call takes the i-th element of each column, and its result goes to the i-th place
+    /// of `results`, which may be null where there are none: see [`Map::call`] and [`crate::map`].
+    ///
+    /// A function declared with `...` is called without variadic arguments.
+    ///
+    /// ```
+    /// # use jitcall::Library;
+    /// use jitcall::map::Column;
+    /// # // SAFETY: libm has no initialisers that could do harm.
+    /// let libm = unsafe { Library::open("libm.so.6")? };
+    /// let pow = libm.function("double pow(double, double)")?;
+    /// let (bases, exponent, mut powers) = ([2.0, 3.0, 4.0], 2.0, [0.0; 3]);
+    /// let columns = [Column::of(&bases), Column::same(&exponent)];
+    /// // SAFETY: that is how <math.h> declares it; there are three bases, and room for three results.
+    /// unsafe { pow.map(3, &columns, powers.as_mut_ptr().cast())? };
+    /// assert_eq!(powers, [4.0, 9.0, 16.0]);
+    /// # Ok::<(), jitcall::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Map::call`]; the first time, as for [`Engine::prepare`] too.
+    ///
+    /// # Safety
+    /// As for [`Map::call`]; the declaration is the function's own.
+    pub unsafe fn map(&self, count: usize, columns: &[Column], results: *mut u8) -> Result<()> {
+        // SAFETY: the caller keeps the same promises.
+        unsafe { self.mapper()?.call(self.inner.target, count, columns, results) }
+    }
+
+    /// [`Function::map`] with Rust's types: calls it for each element of `results`, which is where the result goes, with
+    /// the same element of each slice. All of them are checked.
+    ///
+    /// # Errors
+    /// As for [`Function::map`]; [`Error::Typed`] where a type is not the declared one, [`Error::Argument`] where a slice
+    /// has not as many elements as `results`. Then nothing was called.
+    ///
+    /// # Safety
+    /// The declaration is the function's own; pointers among the arguments are what the function wants. The function
+    /// writes nothing to the slices.
+    pub unsafe fn map_into<S: Slices, R: CType>(&self, arguments: S, results: &mut [R]) -> Result<()> {
+        let columns = map::checked(&self.inner.signature, arguments, results)?;
+        // SAFETY: types and lengths are as they should be; the caller answers for the declaration.
+        unsafe { self.map(results.len(), &columns, results.as_mut_ptr().cast()) }
+    }
+
+    /// What its maps go by, for other functions of its signature too. The first call prepares it.
+    ///
+    /// # Errors
+    /// As for [`Engine::prepare`].
+    pub fn mapper(&self) -> Result<&Map> {
+        if let Some(map) = self.inner.map.get() {
+            return Ok(map);
+        }
+        let map = self.inner.interface.engine().prepare_map(&self.inner.signature)?;
+        Ok(self.inner.map.get_or_init(|| Box::new(map)))
     }
 
     /// Calls with values; `before` and `after` run when nothing else happens between them but the call.

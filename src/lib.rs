@@ -27,8 +27,8 @@
 //! ```
 //!
 //! There are three ways in, from the most checked to the fastest: [`Function::call`] with dynamic [`Value`]s,
-//! [`Function::slots`] with raw [`Slot`]s, and [`Function::typed`] with Rust types. [`Function::call_async`] makes calls
-//! that block on other threads.
+//! [`Function::slots`] with raw [`Slot`]s, and [`Function::typed`] with Rust types. [`Function::map`] makes a call for each
+//! element of arrays, [`Function::call_async`] calls that block on other threads.
 //!
 //! | platform | convention | JIT | without JIT |
 //! |---|---|---|---|
@@ -54,6 +54,7 @@ pub mod function;
 pub mod guard;
 pub mod interface;
 pub mod library;
+pub mod map;
 mod notifier;
 pub mod pool;
 mod trampoline;
@@ -70,6 +71,7 @@ pub use function::{Function, SlotFunction, TypedFunction};
 pub use guard::Guard;
 pub use interface::CallInterface;
 pub use library::{Library, Variable};
+pub use map::Map;
 pub use pool::{Completed, OwnedBuffer, OwnedValue, Pending, Pool, SubmitError};
 pub use types::declaration::Declarations;
 pub use types::signature::{Parameter, Signature};

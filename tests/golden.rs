@@ -8,7 +8,7 @@ use std::{env, fs, ptr};
 
 use jitcall::abi::{Convention, Plan};
 use jitcall::bridge::{Argument, Boxing, Case, Operand, Payload, Place, Spec, TagWidth, Tags};
-use jitcall::emit::RecordPlace;
+use jitcall::emit::{RecordPlace, Steps};
 use jitcall::{Arch, Signature, Type, emit};
 use jitcall_disasm::{Machine, disassemble, listing};
 
@@ -94,6 +94,18 @@ const BRIDGES: &[(&str, &str, &[&[Payload]])] = &[
     ("bridge_float", "float identity(float)", &[DOUBLE]),
 ];
 
+/// The name of a file, what a map stub calls, and how the elements lie that it is called with.
+const MAPS: &[(&str, &str, Steps)] = &[
+    ("map_double", "double f(double)", Steps::Dense),
+    ("map_doubles", "double f(double, double)", Steps::Dense),
+    ("map_ints", "int f(int, int, int)", Steps::Dense),
+    ("map_strided", "double f(double, double)", Steps::Strided),
+    ("map_narrow", "_Bool f(signed char, unsigned char, short, unsigned short, float)", Steps::Dense),
+    ("map_void", "void f(void *)", Steps::Dense),
+    ("map_stack", "long f(long, long, long, long, long, long, long, long, signed char, double, float)", Steps::Strided),
+    ("map_variadic", "int f(double, ...)", Steps::Dense),
+];
+
 const ONLY_INT: &[Payload] = &[Payload::Int32];
 const INT: &[Payload] = &[Payload::Int32, Payload::Double];
 const DOUBLE: &[Payload] = &[Payload::Double, Payload::Int32];
@@ -167,6 +179,12 @@ fn bridge(name: &str, declaration: &str, arguments: &[&[Payload]], boxing: Boxin
     format!("{}\n{}", signature.declaration(), shown(&code, arch))
 }
 
+fn map(name: &str, declaration: &str, steps: Steps, arch: Arch) -> String {
+    let signature = Signature::parse(declaration).expect(name);
+    let code = emit::map_stub(&signature, Convention::of(arch), steps).expect(name);
+    format!("{}\n{steps:?}\n{}", signature.declaration(), shown(&code, arch))
+}
+
 /// All that is in the files for an architecture, by name.
 fn golden(arch: Arch) -> Vec<(&'static str, String)> {
     let stubs = STUBS.iter().map(|(name, declaration, tail)| (*name, stub(name, declaration, tail, arch)));
@@ -185,7 +203,8 @@ fn golden(arch: Arch) -> Vec<(&'static str, String)> {
     let bridges = BRIDGES.iter().map(|bridge| (bridge, tagged)).chain(CALLED.iter().map(|bridge| (bridge, called)));
     let bridges = bridges
         .map(|((name, declaration, arguments), boxing)| (*name, bridge(name, declaration, arguments, boxing, arch)));
-    stubs.chain(callbacks).chain(entries).chain(bridges).collect()
+    let maps = MAPS.iter().map(|(name, declaration, steps)| (*name, map(name, declaration, *steps, arch)));
+    stubs.chain(callbacks).chain(entries).chain(bridges).chain(maps).collect()
 }
 
 fn file(arch: Arch, name: &str) -> PathBuf {

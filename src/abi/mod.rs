@@ -369,6 +369,9 @@ impl Shape {
     /// The first word of a bridge stub's shape, which no other shape begins with: no stub has so many moves.
     pub(crate) const BRIDGE: u64 = u64::MAX;
 
+    /// The first word of a map stub's shape; as for bridge stubs.
+    pub(crate) const MAP: u64 = u64::MAX - 1;
+
     pub(crate) fn new(words: Vec<u64>) -> Shape {
         let mut hasher = FxHasher::default();
         for word in &words {

@@ -3,7 +3,7 @@
 //! Memory comes in chunks. Each is a file without a name (`memfd_create`) that is mapped twice: to write and to run.
 //! Once a chunk is full, its writable view goes. The executable views stay as they are until the arena is dropped.
 //!
-//! Code with frames and code without does not share a chunk, so that one unwind table serves each: see
+//! Code with one kind of frame does not share a chunk with other code, so that one unwind table serves each: see
 //! [`unwind`](super::unwind).
 
 use std::ffi::CStr;
@@ -44,7 +44,7 @@ pub(crate) struct Arena {
     used: usize,
     mapped: usize,
     /// One for each kind of code.
-    pools: [Pool; 2],
+    pools: [Pool; FrameKind::COUNT],
     /// The views that code runs in, of all chunks.
     executable: Vec<ExecutableView>,
 }
@@ -52,7 +52,7 @@ pub(crate) struct Arena {
 impl Arena {
     /// An arena that will map at most `limit` bytes to run code in. It maps nothing yet.
     pub(crate) fn new(limit: usize) -> Arena {
-        Arena { limit, used: 0, mapped: 0, pools: [Pool::new(), Pool::new()], executable: Vec::new() }
+        Arena { limit, used: 0, mapped: 0, pools: std::array::from_fn(|_| Pool::new()), executable: Vec::new() }
     }
 
     /// Copies position-independent code in, and gives the address that it runs at. There it stays until the arena is

@@ -7,12 +7,13 @@
 //! |---|---|---|---|
 //! | frameless | CFA = rsp + 8, return address at CFA - 8 | CFA = sp, return address in x30 | every instruction |
 //! | framed | CFA = rbp + 16, rbp at CFA - 16, return address at CFA - 8 | CFA = x29 + 32, x29 at CFA - 32, x30 at CFA - 24 | every call |
+//! | saving | as framed; rbx and r12 to r15 from CFA - 24 down | CFA = x29 + 96, x29 at CFA - 96, x30 at CFA - 88, x19 to x28 from CFA - 80 up | every call |
 //!
 //! (The CFA, the canonical frame address, is what the stack pointer was before the call that entered the frame, on
 //! x86_64 before its return address was pushed: DWARF 5, 6.4.)
 //!
 //! Frames on the stack are at a call, so backtraces, exceptions and panics pass. A signal may interrupt a framed stub in
-//! its first three instructions or at its return, where the caller's frame pointer is not in its place yet or any more:
+//! its first three instructions (one that saves registers, until it has saved them) or at its return, where the caller's frame pointer is not in its place yet or any more:
 //! there, and only there, an unwinder that starts in the signal handler misses one frame or goes astray.
 
 use std::ffi::c_void;
@@ -35,9 +36,14 @@ pub(crate) enum FrameKind {
     Frameless,
     /// They begin with a landing pad, open a frame as [`emit`](crate::emit) does, and close it to return.
     Framed,
+    /// They do so too, and save all callee-saved general registers in the frame, as map stubs do.
+    Saving,
 }
 
 impl FrameKind {
+    /// How many kinds there are.
+    pub(crate) const COUNT: usize = 3;
+
     /// That of the call stub for a plan.
     pub(crate) fn of(plan: &Plan) -> FrameKind {
         if plan.needs_frame() { FrameKind::Framed } else { FrameKind::Frameless }
@@ -114,6 +120,7 @@ pub(crate) fn exact(functions: impl IntoIterator<Item = (Extent, FrameKind)>) ->
     let rows = |(extent, kind): (Extent, FrameKind)| match kind {
         FrameKind::Frameless => (extent, Vec::new()),
         FrameKind::Framed => (extent, machine::rows_of_a_frame(extent.length)),
+        FrameKind::Saving => (extent, machine::rows_of_a_saving_frame(extent.length)),
     };
     table(machine::at_calls(FrameKind::Frameless), functions.into_iter().map(rows))
 }
@@ -151,6 +158,10 @@ mod machine {
     pub(super) const CODE_ALIGN: u8 = 1;
     pub(super) const RETURN_ADDRESS: Register = X86_64::RA;
 
+    /// Registers that a frame saves, by their distance from the CFA: `emit::x86_64::map`.
+    const SAVED: [(Register, i32); 5] =
+        [(X86_64::RBX, -24), (X86_64::R12, -32), (X86_64::R13, -40), (X86_64::R14, -48), (X86_64::R15, -56)];
+
     /// The rules that hold at every call; in frameless functions, everywhere.
     pub(super) fn at_calls(kind: FrameKind) -> Vec<CallFrameInstruction> {
         let return_address = CallFrameInstruction::Offset(X86_64::RA, -8);
@@ -161,7 +172,13 @@ mod machine {
                 CallFrameInstruction::Offset(X86_64::RBP, -16),
                 return_address,
             ],
+            FrameKind::Saving => [at_calls(FrameKind::Framed), saved().collect()].concat(),
         }
+    }
+
+    /// Where a frame that saves registers has them.
+    fn saved() -> impl Iterator<Item = CallFrameInstruction> {
+        SAVED.into_iter().map(|(register, offset)| CallFrameInstruction::Offset(register, offset))
     }
 
     /// What changes from instruction to instruction of a framed function of `length` bytes.
@@ -175,6 +192,17 @@ mod machine {
             (after_leave, CallFrameInstruction::Restore(X86_64::RBP)),
         ]
     }
+
+    /// The same for one that saves registers: the caller's are in their places until all are saved, and again once the
+    /// frame is closed.
+    pub(super) fn rows_of_a_saving_frame(length: u32) -> Vec<Row> {
+        let (after_pushes, after_leave) = (4 + 1 + 3 + 1 + 4 * 2, length - 1);
+        let mut rows = rows_of_a_frame(length);
+        rows.extend(saved().map(|place| (after_pushes, place)));
+        rows.extend(SAVED.map(|(register, _)| (after_leave, CallFrameInstruction::Restore(register))));
+        rows.sort_by_key(|(offset, _)| *offset);
+        rows
+    }
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -186,30 +214,74 @@ mod machine {
     pub(super) const CODE_ALIGN: u8 = 4;
     pub(super) const RETURN_ADDRESS: Register = AArch64::X30;
 
+    /// Bytes of a frame, and of one that saves registers.
+    const FRAME: i32 = 32;
+    const SAVING_FRAME: i32 = 96;
+
+    /// Registers that a frame saves, by their distance from the CFA: `emit::aarch64::map`.
+    const SAVED: [(Register, i32); 10] = [
+        (AArch64::X19, -80),
+        (AArch64::X20, -72),
+        (AArch64::X21, -64),
+        (AArch64::X22, -56),
+        (AArch64::X23, -48),
+        (AArch64::X24, -40),
+        (AArch64::X25, -32),
+        (AArch64::X26, -24),
+        (AArch64::X27, -16),
+        (AArch64::X28, -8),
+    ];
+
     /// The rules that hold at every call; in frameless functions, everywhere.
     pub(super) fn at_calls(kind: FrameKind) -> Vec<CallFrameInstruction> {
         match kind {
             FrameKind::Frameless => vec![CallFrameInstruction::Cfa(AArch64::SP, 0)],
-            FrameKind::Framed => vec![
-                CallFrameInstruction::Cfa(AArch64::X29, 32),
-                CallFrameInstruction::Offset(AArch64::X29, -32),
-                CallFrameInstruction::Offset(AArch64::X30, -24),
-            ],
+            FrameKind::Framed => in_frame(FRAME),
+            FrameKind::Saving => [in_frame(SAVING_FRAME), saved().collect()].concat(),
         }
+    }
+
+    /// The rules of a frame of so many bytes, with the frame record at its bottom.
+    fn in_frame(bytes: i32) -> Vec<CallFrameInstruction> {
+        vec![
+            CallFrameInstruction::Cfa(AArch64::X29, bytes),
+            CallFrameInstruction::Offset(AArch64::X29, -bytes),
+            CallFrameInstruction::Offset(AArch64::X30, 8 - bytes),
+        ]
+    }
+
+    /// Where a frame that saves registers has them.
+    fn saved() -> impl Iterator<Item = CallFrameInstruction> {
+        SAVED.into_iter().map(|(register, offset)| CallFrameInstruction::Offset(register, offset))
     }
 
     /// What changes from instruction to instruction of a framed function of `length` bytes.
     pub(super) fn rows_of_a_frame(length: u32) -> Vec<Row> {
+        rows(FRAME, length)
+    }
+
+    fn rows(bytes: i32, length: u32) -> Vec<Row> {
         let (after_bti_and_stp, after_mov, after_ldp) = (4 + 4, 4 + 4 + 4, length - 4);
         vec![
-            (after_bti_and_stp, CallFrameInstruction::CfaOffset(32)),
-            (after_bti_and_stp, CallFrameInstruction::Offset(AArch64::X29, -32)),
-            (after_bti_and_stp, CallFrameInstruction::Offset(AArch64::X30, -24)),
+            (after_bti_and_stp, CallFrameInstruction::CfaOffset(bytes)),
+            (after_bti_and_stp, CallFrameInstruction::Offset(AArch64::X29, -bytes)),
+            (after_bti_and_stp, CallFrameInstruction::Offset(AArch64::X30, 8 - bytes)),
             (after_mov, CallFrameInstruction::CfaRegister(AArch64::X29)),
             (after_ldp, CallFrameInstruction::Cfa(AArch64::SP, 0)),
             (after_ldp, CallFrameInstruction::Restore(AArch64::X29)),
             (after_ldp, CallFrameInstruction::Restore(AArch64::X30)),
         ]
+    }
+
+    /// The same for one that saves registers: the caller's are in their places until all are saved, and again once the
+    /// frame is closed.
+    pub(super) fn rows_of_a_saving_frame(length: u32) -> Vec<Row> {
+        let (after_stps, after_ldps) = (4 * (1 + 1 + 1 + 5), length - 4);
+        let mut rows = rows(SAVING_FRAME, length);
+        rows.extend(saved().map(|place| (after_stps, place)));
+        rows.extend(SAVED.map(|(register, _)| (after_ldps, CallFrameInstruction::Restore(register))));
+        rows.sort_by_key(|(offset, _)| *offset);
+        rows
     }
 }
 
@@ -239,6 +311,8 @@ mod tests {
     use super::testing::registered;
     use super::*;
 
+    const KINDS: [FrameKind; FrameKind::COUNT] = [FrameKind::Frameless, FrameKind::Framed, FrameKind::Saving];
+
     #[test]
     fn unwinder_knows_what_is_registered() {
         // Room that nothing is executed in.
@@ -246,7 +320,7 @@ mod tests {
         let start = NonNull::from(&room[0]);
         let address = start.addr().get() as u64;
         let at = |offset| registered(start.map_addr(|address| address.saturating_add(offset)));
-        for kind in [FrameKind::Frameless, FrameKind::Framed] {
+        for kind in KINDS {
             assert_eq!(at(0), None);
             // SAFETY: nothing is executed there.
             let first = unsafe { Registration::new(start, 4096, kind) }.unwrap();
@@ -273,8 +347,7 @@ mod tests {
 
     #[test]
     fn exact_tables_are_whole() {
-        let functions =
-            [FrameKind::Frameless, FrameKind::Framed].map(|kind| (Extent { start: 4096, length: 64 }, kind));
+        let functions = KINDS.map(|kind| (Extent { start: 4096, length: 64 }, kind));
         let section = exact(functions).unwrap();
         let mut rest = &section[..];
         let mut entries = 0;
@@ -282,6 +355,6 @@ mod tests {
             rest = &after[u32::from_le_bytes(*length) as usize..];
             entries += 1;
         }
-        assert_eq!((entries, rest.len()), (3, 0), "what they have in common, and one each");
+        assert_eq!((entries, rest.len()), (1 + KINDS.len(), 0), "what they have in common, and one each");
     }
 }

@@ -6,6 +6,7 @@
 //! | slots, where they leave x0 | x17 |
 //! | target; record of a closure | x16: with x17 the only ones whose jump `bti c` accepts |
 //! | scratch | x9 |
+//! | callee-saved, in map stubs | x19 .. x28 |
 //! | addresses out of an instruction's reach; block copies | x9 .. x13 |
 //!
 //! The frame, where there is one:
@@ -23,6 +24,7 @@
 #![allow(clippy::useless_conversion)]
 
 mod bridge;
+mod map;
 
 use dynasmrt::aarch64::Aarch64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
@@ -53,6 +55,7 @@ fn number(role: Role) -> u8 {
         Role::Target => 16,
         Role::Scratch => 9,
         Role::Result(number) => number,
+        Role::Saved(number) => 19 + number,
         Role::Frame => 29,
         Role::Stack => SP,
     }

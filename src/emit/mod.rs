@@ -2,20 +2,23 @@
 //!
 //! Stubs are written once, against the small `Assembler` of this module; `x86_64` and `aarch64` turn each of its
 //! steps into a few instructions through dynasm. `call` is the road of a call, `entry` that of a callback, `page` what C
-//! enters first, `bridge` the road from a host's own values; what comes out are bytes that run at any address.
+//! enters first, `bridge` the road from a host's own values, `map` that of many calls at a time; what comes out are bytes
+//! that run at any address.
 
 mod aarch64;
 pub(crate) mod bridge;
 mod call;
 pub(crate) mod entry;
+pub(crate) mod map;
 mod page;
 mod x86_64;
 
+pub use map::Steps;
 pub use page::{ENTRY_SIZE, RECORD_DISTANCE, RecordPlace, page_entry};
 
 use crate::abi::{Convention, Part, Plan, Register, Width};
 use crate::bridge::Spec;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::types::Arch;
 use crate::types::signature::Signature;
 
@@ -103,6 +106,44 @@ pub(crate) fn bridge_stub_into(blueprint: &bridge::Blueprint, code: &mut Vec<u8>
     }
 }
 
+/// Emits the map stub for functions of a signature: a function
+///
+/// ```c
+/// void (*stub)(const struct { const void *address; ptrdiff_t stride; } *columns, void *target, void *results, size_t count);
+/// ```
+///
+/// in C's own convention on that architecture, which calls `target` `count` times, at least once, with the next element
+/// of each column: see [`Map`](crate::map::Map).
+///
+/// ```
+/// use jitcall::abi::Convention;
+/// use jitcall::emit::{Steps, map_stub};
+/// let pow = jitcall::Signature::parse("double pow(double, double)")?;
+/// let stub = map_stub(&pow, Convention::SysV64, Steps::Dense)?;
+/// assert!(stub.starts_with(&[0xf3, 0x0f, 0x1e, 0xfa]), "endbr64");
+/// # Ok::<(), jitcall::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Unsupported`] where there is no map stub: a parameter is no scalar of at most 8 bytes, the result is neither
+/// that nor `void`, or there are too many parameters for the frame.
+pub fn map_stub(signature: &Signature, convention: Convention, steps: Steps) -> Result<Vec<u8>> {
+    let plan = Plan::new(signature, convention)?;
+    let blueprint = map::Blueprint::new(signature, &plan, steps)
+        .ok_or_else(|| Error::unsupported(format!("a map stub for {signature}")))?;
+    let mut code = Vec::with_capacity(128);
+    map_stub_into(&blueprint, &mut code)?;
+    Ok(code)
+}
+
+/// Emits a map stub at the end of `code`.
+pub(crate) fn map_stub_into(blueprint: &map::Blueprint<'_>, code: &mut Vec<u8>) -> Result<()> {
+    match blueprint.arch() {
+        Arch::X86_64 => map::emit(blueprint, x86_64::Emitter::new(code)),
+        Arch::Aarch64 => map::emit(blueprint, aarch64::Emitter::new(code)),
+    }
+}
+
 /// A register by its role in a stub; each architecture gives the roles to registers of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -115,6 +156,8 @@ enum Role {
     Target,
     /// The n-th general result register.
     Result(u8),
+    /// The n-th callee-saved register, of those that map stubs save.
+    Saved(u8),
     /// The frame pointer.
     Frame,
     /// The stack pointer; only as a base, with offsets that every load reaches.

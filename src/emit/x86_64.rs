@@ -6,6 +6,7 @@
 //! | slots, where they leave rdi | r10 |
 //! | target, where it leaves rsi; record of a closure | r11 |
 //! | scratch; AL for variadic functions | rax |
+//! | callee-saved, in map stubs | rbx r12 r13 r14 r15 |
 //!
 //! The frame, where there is one:
 //!
@@ -30,6 +31,9 @@ use crate::error::{Error, Result};
 
 /// Argument registers by their numbers in instructions: rdi rsi rdx rcx r8 r9.
 const ARGUMENTS: [u8; 6] = [7, 6, 2, 1, 8, 9];
+
+/// Callee-saved registers: rbx r12 r13 r14 r15.
+const SAVED: [u8; 5] = [3, 12, 13, 14, 15];
 
 /// General result registers: rax rdx.
 const RESULTS: [u8; 2] = [0, 2];
@@ -56,6 +60,7 @@ macro_rules! with_memory {
 }
 
 mod bridge;
+mod map;
 
 /// Numbers of the registers that have no role: rcx, free after the call, and the stack pointer.
 const RCX: u8 = 1;
@@ -68,6 +73,7 @@ fn number(role: Role) -> u8 {
         Role::Target => 11,
         Role::Scratch => 0,
         Role::Result(number) => RESULTS[usize::from(number)],
+        Role::Saved(number) => SAVED[usize::from(number)],
         Role::Frame => 5,
         Role::Stack => RSP,
     }

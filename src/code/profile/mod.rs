@@ -67,6 +67,15 @@ impl Display for BridgeName<'_> {
     }
 }
 
+/// What tools are told that a map stub is called.
+pub(crate) struct MapName<'a>(pub(crate) &'a Signature);
+
+impl Display for MapName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "jitcall map stub {}", self.0.clone().named(""))
+    }
+}
+
 /// Which tools are to know of an engine's code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tools {
