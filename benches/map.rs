@@ -80,8 +80,9 @@ fn one(criterion: &mut Criterion<ThreadTime>) {
         let (a, mut results) = (numbers(count), numbers(count));
         let mut group = criterion.benchmark_group(format!("fabs of {count}"));
         group.throughput(Throughput::Elements(count as u64));
+        let function = find(Tier::Jit, DECLARATION);
         // SAFETY: that is the type of it.
-        let target: One = unsafe { std::mem::transmute(find(Tier::Jit, DECLARATION).target()) };
+        let target: One = unsafe { std::mem::transmute(function.target()) };
         let (from, to) = (a.as_ptr(), results.as_mut_ptr());
         group.bench_function("loop", |bencher| {
             // SAFETY: the arrays have as many elements.
@@ -98,8 +99,9 @@ fn two(criterion: &mut Criterion<ThreadTime>) {
         let (a, b, mut results) = (numbers(count), vec![0.0; count], numbers(count));
         let mut group = criterion.benchmark_group(format!("fmax of {count}"));
         group.throughput(Throughput::Elements(count as u64));
+        let function = find(Tier::Jit, DECLARATION);
         // SAFETY: that is the type of it.
-        let target: Two = unsafe { std::mem::transmute(find(Tier::Jit, DECLARATION).target()) };
+        let target: Two = unsafe { std::mem::transmute(function.target()) };
         let (first, second, to) = (a.as_ptr(), b.as_ptr(), results.as_mut_ptr());
         group.bench_function("loop", |bencher| {
             // SAFETY: the arrays have as many elements.

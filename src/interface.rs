@@ -161,6 +161,7 @@ pub(crate) struct Bound {
     pub(crate) stub: StubFunction,
     pub(crate) context: *const c_void,
     /// Owns what `context` points at, on the tier without a JIT.
+    #[expect(dead_code, reason = "kept for its address")]
     pub(crate) trampoline: Option<Box<trampoline::Context>>,
 }
 

@@ -33,9 +33,10 @@ use std::ptr;
 
 use crate::closure::failure::Outer;
 use crate::ctype::{CType, check_parameters, check_result};
+use crate::emit::Steps;
 use crate::engine::{Engine, Tier};
 use crate::error::{Error, Mismatch, Result};
-use crate::interface::{Bound, CallInterface};
+use crate::interface::CallInterface;
 use crate::types::signature::Signature;
 use crate::types::{Arch, Type, layout};
 use crate::value::SlotBuffer;
@@ -101,6 +102,15 @@ pub(crate) struct Stubs {
     pub(crate) strided: MapFunction,
 }
 
+impl Stubs {
+    fn of(self, steps: Steps) -> MapFunction {
+        match steps {
+            Steps::Dense => self.dense,
+            Steps::Strided => self.strided,
+        }
+    }
+}
+
 impl Map {
     pub(crate) fn new(interface: CallInterface, signature: &Signature, stubs: Option<Stubs>) -> Result<Map> {
         let size = |ty: &Type| Ok(layout::of(ty, Arch::HOST)?.size);
@@ -134,7 +144,7 @@ impl Map {
         let outer = Outer::begin();
         // SAFETY: the caller keeps the same promises; there is a column for each parameter, and a call to be made.
         unsafe {
-            match self.stub(columns) {
+            match self.stubs.map(|stubs| stubs.of(self.steps(columns))) {
                 Some(stub) => stub(columns.as_ptr(), target, results, count),
                 None => self.call_each(target, count, columns, results),
             }
@@ -152,18 +162,16 @@ impl Map {
         &self.interface
     }
 
-    /// Whether the calls are made by machine code that was made for them, and not by a loop over single calls.
-    pub fn has_stub(&self) -> bool {
-        self.stubs.is_some()
+    /// The machine code for columns of a kind, as a C function of the type that [`map_stub`](crate::emit::map_stub)
+    /// describes; `None` where a loop makes the calls one by one. It may be called as long as this lives, or anything
+    /// else of its engine, and wants what [`Map::call`] wants, a count that is not 0 beside.
+    pub fn stub(&self, steps: Steps) -> Option<*const c_void> {
+        self.stubs.map(|stubs| stubs.of(steps) as *const c_void)
     }
 
-    fn stub(&self, columns: &[Column]) -> Option<MapFunction> {
+    fn steps(&self, columns: &[Column]) -> Steps {
         let dense = |(column, size): (&Column, &usize)| column.stride == *size as isize;
-        self.stubs.map(
-            |Stubs { dense: stub, strided }| {
-                if columns.iter().zip(&self.sizes).all(dense) { stub } else { strided }
-            },
-        )
+        if columns.iter().zip(&self.sizes).all(dense) { Steps::Dense } else { Steps::Strided }
     }
 
     /// Makes the calls one by one.
@@ -172,7 +180,6 @@ impl Map {
     /// As for [`Map::call`]; there is a column for each parameter.
     #[inline(never)]
     unsafe fn call_each(&self, target: *const c_void, count: usize, columns: &[Column], results: *mut u8) {
-        let Bound { stub, context, trampoline: _owner } = self.interface.bind(target);
         let mut slots = SlotBuffer::new(self.interface.slots());
         let slots = slots.as_mut_ptr();
         let offsets = self.interface.slot_offsets();
@@ -186,7 +193,7 @@ impl Map {
                 }
             }
             // SAFETY: the slots hold arguments of the declared types; the caller answers for the rest.
-            unsafe { self.interface.invoke(stub, context, slots, results.wrapping_add(index * self.result)) };
+            unsafe { self.interface.call(target, slots, results.wrapping_add(index * self.result)) };
         }
     }
 

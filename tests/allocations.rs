@@ -13,6 +13,7 @@ use std::hint::black_box;
 
 use cases::{Add2, Case, Fma3, Mix8, Mix16, Noop, StructBig24, StructIntFloat, StructPoint};
 use jitcall::closure::{Arguments, Outcome};
+use jitcall::map::Column;
 use jitcall::{Engine, Function, Signature, Slot, Tier, Value};
 
 /// The system's allocator, which counts what each thread asks it for.
@@ -101,6 +102,24 @@ fn calls_allocate_nothing() {
         check::<StructPoint>(tier);
         check::<StructBig24>(tier);
         check::<StructIntFloat>(tier);
+    }
+}
+
+#[test]
+fn maps_allocate_nothing() {
+    extern "C" fn add(a: f64, b: i32) -> f64 {
+        a + f64::from(b)
+    }
+    let signature = Signature::parse("double add(double, int)").unwrap();
+    let columns = [Column::of(&[0.5; 10]), Column::same(&1)];
+    for tier in [Tier::Jit, Tier::Asm] {
+        let engine = Engine::builder().tier(tier).build().unwrap();
+        let function = Function::with_engine(&engine, add as *const _, signature.clone()).unwrap();
+        let mut results = [0.0; 10];
+        // SAFETY: that is the function's declaration; there are ten elements, and room for ten results.
+        let mut run = || unsafe { function.map(10, &columns, results.as_mut_ptr().cast()) }.unwrap();
+        run(); // prepares the map
+        assert_eq!(allocations(run), 0, "{tier}");
     }
 }
 

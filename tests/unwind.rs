@@ -19,7 +19,9 @@ use std::sync::{LazyLock, Mutex};
 use std::thread;
 
 use compile::{Compiler, Folder};
-use jitcall::{Engine, Function, Library, Slot, Tier};
+use jitcall::emit::Steps;
+use jitcall::map::Column;
+use jitcall::{Engine, Function, Library, Signature, Slot, Tier};
 use tiers::{bind, engines};
 
 /// Declarations of functions that stubs of each kind are made for, and whether these have a frame. Every function takes
@@ -35,9 +37,19 @@ const SHAPES: [(&str, bool); 5] = [
 /// How many slots the largest of them takes.
 const SLOTS: usize = 1600;
 
+/// How a function is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Once,
+    /// For each of two elements of columns.
+    Map,
+}
+
 /// A call that is ready to be made.
 struct Call {
     function: Function,
+    way: Way,
+    columns: Vec<Column>,
     slots: *const Slot,
     case: String,
     _owned: Vec<Slot>,
@@ -45,29 +57,36 @@ struct Call {
 
 impl Call {
     /// The call of a function which returns nothing, or does not return, whatever the declaration says.
-    fn new(engine: &Engine, target: *const c_void, (declaration, framed): (&str, bool), number: u64) -> Call {
+    fn new(engine: &Engine, target: *const c_void, (declaration, framed): (&str, bool), number: u64, way: Way) -> Call {
         let function = bind(engine, target, declaration);
         assert_eq!(function.interface().plan().needs_frame(), framed, "{declaration}");
         let mut slots = vec![Slot::from(0u64); SLOTS];
         slots[0] = number.into();
-        Call { function, slots: slots.as_ptr(), case: format!("{declaration} by {}", engine.tier()), _owned: slots }
+        let offsets = function.interface().slot_offsets().iter();
+        let columns = offsets.map(|offset| Column::same(&slots[*offset as usize / 8])).collect();
+        let case = format!("{declaration} by {}, {way:?}", engine.tier());
+        Call { function, way, columns, slots: slots.as_ptr(), case, _owned: slots }
     }
 
     #[inline(never)]
     fn make(&self) {
-        let mut result = [0u128; 2];
-        // SAFETY: the targets here take the first argument at most; there are slots for all, and room for any result.
+        let mut results = [0u128; 2];
+        let place = results.as_mut_ptr().cast();
+        // SAFETY: the targets here take the first argument at most; there are slots for all, and room for any results.
         unsafe {
-            self.function.interface().call(self.function.target(), self.slots, result.as_mut_ptr().cast());
+            match self.way {
+                Way::Once => self.function.interface().call(self.function.target(), self.slots, place),
+                Way::Map => self.function.map(2, &self.columns, place).unwrap(),
+            }
         }
-        black_box(&mut result);
+        black_box(&mut results);
     }
 }
 
-/// A call of each shape by each tier.
+/// A call of each shape in each way by each tier.
 fn calls(target: *const c_void, number: u64) -> Vec<Call> {
-    let of = |engine: Engine| SHAPES.map(|shape| Call::new(&engine, target, shape, number));
-    engines().into_iter().flat_map(of).collect()
+    let of = |engine: &Engine, way| SHAPES.map(|shape| Call::new(engine, target, shape, number, way));
+    engines().iter().flat_map(|engine| [of(engine, Way::Once), of(engine, Way::Map)]).flatten().collect()
 }
 
 /// A C++ library.
@@ -79,6 +98,7 @@ struct Cxx {
 impl Cxx {
     const SOURCE: &str = r#"
         #include <csetjmp>
+        #include <cstddef>
         #include <string>
 
         struct Thrown { std::string text; long number; };
@@ -112,6 +132,28 @@ impl Cxx {
                     return -1;
                 }
                 return number;
+            }
+
+            void throw_two(long number) {
+                if (number == 2) throw_number(number);
+            }
+
+            struct column { const void *address; std::ptrdiff_t stride; };
+
+            // Calls a map stub, through which an exception passes, and says whether registers that a callee keeps are as
+            // they were: there are more numbers than such registers.
+            long keeps(void (*map)(const column *, void (*)(long), void *, std::size_t), const column *columns,
+                       void (*target)(long), std::size_t count) {
+                long a = 1, b = 20, c = 300, d = 4000, e = 50000, f = 600000, g = 7000000, h = 80000000, i = 900000000;
+                asm volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f), "+r"(g), "+r"(h), "+r"(i));
+                long thrown = 0;
+                try {
+                    map(columns, target, nullptr, count);
+                } catch (const Thrown &exception) {
+                    thrown = exception.number;
+                }
+                asm volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f), "+r"(g), "+r"(h), "+r"(i));
+                return 10000000000 * thrown + a + b + c + d + e + f + g + h + i;
             }
         }
     "#;
@@ -195,6 +237,28 @@ fn cxx_exceptions_cross_calls() {
     }
     assert_eq!((integers, floats), ([1, 2, 3, 4, 5, 6], [1.5, 2.5, 3.5]));
     assert_eq!(DROPS.get() as usize, calls.len());
+}
+
+/// Without a frame of Rust's between, which might have saved what the stub has not.
+#[test]
+fn map_stubs_restore_registers_for_whom_they_pass() {
+    let cxx = Cxx::get();
+    let numbers = [0i64, 1, 2, 3];
+    let columns = [Column::of(&numbers)];
+    let keeps = cxx.library.function("long keeps(void *, const void *, void *, size_t)").unwrap();
+    let keeps = keeps.typed::<(*const c_void, *const Column, *const c_void, usize), i64>().unwrap();
+    for engine in engines().into_iter().filter(|engine| engine.tier() == Tier::Jit) {
+        let map = engine.prepare_map(&Signature::parse("void f(long)").unwrap()).unwrap();
+        for steps in [Steps::Dense, Steps::Strided] {
+            let stub = map.stub(steps).unwrap();
+            let throw = cxx.thrower("throw_two");
+            // SAFETY: those are the types of the function, the stub and the target; there are four numbers.
+            let (returned, thrown) = unsafe {
+                (keeps.call((stub, columns.as_ptr(), throw, 2)), keeps.call((stub, columns.as_ptr(), throw, 4)))
+            };
+            assert_eq!((returned, thrown), (987_654_321, 20_987_654_321), "{steps:?}");
+        }
+    }
 }
 
 extern "C-unwind" fn fail(number: u64) {
@@ -290,7 +354,7 @@ extern "C" fn on_fault(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
 fn walks_start_inside_frameless_stubs() {
     extern "C" fn ignore() {}
     for engine in engines().into_iter().filter(|engine| engine.tier() == Tier::Jit) {
-        let mut call = Call::new(&engine, ignore as *const c_void, SHAPES[0], 0);
+        let mut call = Call::new(&engine, ignore as *const c_void, SHAPES[0], 0, Way::Once);
         let (flags, mut usual) = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, std::mem::MaybeUninit::uninit());
         // SAFETY: the page is the slots until the call is over; by then it can be read. The handler is put back.
         unsafe {
