@@ -21,7 +21,7 @@ use super::{api, kind};
 /// What all objects begin with.
 #[repr(C)]
 #[derive(Debug)]
-pub(crate) struct Object {
+pub struct Object {
     m: i8,
     a: i8,
     t: i8,
