@@ -1,0 +1,1 @@
+//! `ffikdb.so`: call C from kdb+.
