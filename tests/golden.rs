@@ -139,6 +139,7 @@ fn host(arguments: &[&[Payload]], boxing: Boxing) -> Spec {
         Payload::Null => 2,
         Payload::Int64 => 7,
         Payload::Double => 8,
+        other => unreachable!("{other:?} is none of this host's"),
     };
     let argument = |(index, payloads): (usize, &&[Payload])| Argument {
         tag: Place { parameter: 3, offset: 16 * index as u32 + 8 },
@@ -152,8 +153,9 @@ fn host(arguments: &[&[Payload]], boxing: Boxing) -> Spec {
         entry: Signature::parse(entry).unwrap(),
         arguments: arguments.iter().enumerate().map(argument).collect(),
         record: Operand::Memory(Place { parameter: 5, offset: 0 }),
-        context: 0,
+        context: Some(0),
         errno: true,
+        home: false,
         fallback: ptr::without_provenance(0x1_1111_1111),
         failed: ptr::without_provenance(0x2_2222_2222),
         boxing,
