@@ -45,7 +45,7 @@ fn take(refused: &Mutex<Option<Fault>>) -> Option<Fault> {
 
 impl Thread {
     fn new(main: Option<Main>) -> Thread {
-        Thread { bridge: State::default(), failure: RefCell::new(None), main }
+        Thread { bridge: State::for_this_thread(), failure: RefCell::new(None), main }
     }
 
     /// What is kept for the process.

@@ -10,19 +10,21 @@
 pub(crate) mod by_inference;
 pub(crate) mod listed;
 pub(crate) mod own_rank;
+mod stub;
 mod vectors;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
+use std::sync::OnceLock;
 
-use jitcall::{Errno, Slot};
+use jitcall::{Bridge, Errno, Slot};
 
 use crate::callback;
-use crate::convert::{number, to_c, to_q};
+use crate::convert::{to_c, to_q};
 use crate::error::{Class, Fault, Result};
 use crate::host::{K, Object, Owned};
-use crate::letters::{Letter, Letters, Meaning, Scalar};
+use crate::letters::{Letters, Meaning, Scalar};
 use crate::symbols::Symbol;
 use crate::thread::{self, Thread};
 
@@ -35,6 +37,8 @@ pub(crate) struct Function {
     pub(crate) name: String,
     pub(crate) letters: Letters,
     function: jitcall::Function,
+    /// The code in front of it, which takes each argument by itself.
+    stub: OnceLock<Bridge>,
 }
 
 /// How q passes the arguments.
@@ -46,9 +50,16 @@ pub(crate) enum Manner {
     OwnRank,
 }
 
-/// The functions that were bound, with what q was given for them.
+/// The functions that were bound.
 #[derive(Default)]
-pub(crate) struct Functions(RefCell<HashMap<(*const c_void, Letters, Manner), Owned>>);
+pub(crate) struct Functions {
+    bound: RefCell<HashMap<(*const c_void, Letters, Manner), Bound>>,
+    /// Which function is behind an object of q's. The objects are kept, so that their addresses stay theirs.
+    objects: RefCell<HashMap<*mut Object, &'static Function>>,
+}
+
+/// What q was given for a function.
+struct Bound(Owned);
 
 impl Function {
     /// # Errors
@@ -56,7 +67,7 @@ impl Function {
     pub(crate) fn new(symbol: &Symbol, letters: Letters) -> Result<Function> {
         let signature = letters.signature(&symbol.name)?;
         let function = jitcall::Function::new(symbol.address, signature)?;
-        Ok(Function { name: symbol.name.clone(), letters, function })
+        Ok(Function { name: symbol.name.clone(), letters, function, stub: OnceLock::new() })
     }
 
     /// Calls it: the arguments to words, the call, the result to an object.
@@ -136,8 +147,9 @@ impl Function {
         Err(Fault::new(Class::Rank, format!("{}: expected {expected} argument{plural}, got {given}", self.name)))
     }
 
-    pub(crate) fn engine_function(&self) -> &jitcall::Function {
-        &self.function
+    /// The machine code in front of it, where there is any.
+    pub(crate) fn stub(&self) -> Option<&Bridge> {
+        self.stub.get()
     }
 }
 
@@ -151,28 +163,22 @@ impl Functions {
         symbol: &Symbol,
         letters: Letters,
         manner: Manner,
-        make: impl FnOnce(Function) -> Result<Owned>,
+        make: impl FnOnce(&'static Function) -> Result<Owned>,
     ) -> Result<Owned> {
         let key = (symbol.address.cast_const(), letters.clone(), manner);
-        if let Some(made) = self.0.borrow().get(&key) {
+        if let Some(Bound(made)) = self.bound.borrow().get(&key) {
             return Ok(made.as_k().to_owned());
         }
-        let made = make(Function::new(symbol, letters).map_err(|fault| fault.at(&symbol.name))?)?;
-        self.0.borrow_mut().insert(key, made.as_k().to_owned());
+        let named = |fault: Fault| fault.at(&symbol.name);
+        let function: &'static Function = Box::leak(Box::new(Function::new(symbol, letters).map_err(named)?));
+        let made = make(function).map_err(named)?;
+        self.objects.borrow_mut().insert(made.as_ptr(), function);
+        self.bound.borrow_mut().insert(key, Bound(made.as_k().to_owned()));
         Ok(made)
     }
-}
 
-/// Whether a letter's values are numbers over which functions of their own rank extend.
-pub(crate) fn extends(letter: Letter) -> bool {
-    matches!(letter.meaning(), Meaning::Number(..) | Meaning::Size)
-}
-
-/// The bits of an element of a vector.
-///
-/// # Safety
-/// It is one of a vector's.
-pub(crate) unsafe fn element(from: Scalar, elements: *const u8, index: usize) -> u64 {
-    // SAFETY: said by the caller.
-    unsafe { number::load(from, elements.add(index * from.size())) }
+    /// The function behind an object of q's, if it is one of these.
+    pub(crate) fn behind(&self, object: K<'_>) -> Option<&'static Function> {
+        self.objects.borrow().get(&object.as_ptr()).copied()
+    }
 }

@@ -9,7 +9,7 @@ use std::ffi::c_void;
 use jitcall::closure::{Arguments, Outcome};
 use jitcall::{Engine, Signature, Type};
 
-use super::Function;
+use super::{Function, stub};
 use crate::error::{Class, Fault, Result};
 use crate::host::api::Code;
 use crate::host::{K, Object, Owned, api, kind};
@@ -21,10 +21,10 @@ pub(crate) const MOST: usize = 8;
 ///
 /// # Errors
 /// Where the engine has no entry left.
-pub(crate) fn make(function: Function) -> Result<Owned> {
-    let function: &'static Function = Box::leak(Box::new(function));
+pub(crate) fn make(function: &'static Function) -> Result<Owned> {
     let rank = rank(function);
     let code = code(rank, move |arguments| apply(function, arguments))?;
+    let code = in_front(function, code);
     // SAFETY: the code takes so many objects.
     Ok(unsafe { Owned::new((api().dl)(code, rank as i64)) })
 }
@@ -37,11 +37,22 @@ fn rank(function: &Function) -> usize {
     }
 }
 
+/// The function's stub, where one can be made whose parameters are the arguments; else the code that it would lead to.
+pub(super) fn in_front(function: &'static Function, code: Code) -> Code {
+    if !(1..=MOST).contains(&function.letters.parameters.len()) {
+        return code;
+    }
+    match stub::make(function, code) {
+        Some(stub) => function.stub.get_or_init(|| stub).as_ptr(),
+        None => code,
+    }
+}
+
 /// Code for q that runs a function of so many objects, and stays for the process.
 ///
 /// # Errors
 /// Where the engine has no entry left.
-pub(super) fn code(rank: usize, run: impl Fn(&[K<'_>]) -> Result<*mut Object> + Send + Sync + 'static) -> Result<Code> {
+pub(crate) fn code(rank: usize, run: impl Fn(&[K<'_>]) -> Result<*mut Object> + Send + Sync + 'static) -> Result<Code> {
     let signature = Signature::new(Type::pointer(), vec![Type::pointer(); rank])?;
     let interface = Engine::global().prepare_callback(&signature)?;
     let closure = interface.slots_shared(move |arguments: Arguments<'_>, outcome: Outcome<'_>| {
