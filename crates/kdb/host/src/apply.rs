@@ -100,7 +100,8 @@ unsafe fn complete(projected: &[K], arguments: &[K]) -> Option<Vec<K>> {
     }
     let mut rest = arguments.iter().copied();
     // SAFETY: said by the caller.
-    let filled = projected.iter().map(|part| if unsafe { is_hole(*part) } { rest.next().unwrap_or(*part) } else { *part });
+    let filled =
+        projected.iter().map(|part| if unsafe { is_hole(*part) } { rest.next().unwrap_or(*part) } else { *part });
     let mut all: Vec<K> = filled.collect();
     all.extend(rest);
     Some(all)

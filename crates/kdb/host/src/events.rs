@@ -47,8 +47,8 @@ extern "C" fn sd0(descriptor: c_int) {
 /// Has no function called for a descriptor any more, and closes it if that is asked for.
 #[unsafe(no_mangle)]
 extern "C" fn sd0x(descriptor: c_int, close: c_int) {
-    let is_known = conduct::is_main("sd0")
-        && CALLBACKS.with_borrow_mut(|callbacks| callbacks.remove(&descriptor)).is_some();
+    let is_known =
+        conduct::is_main("sd0") && CALLBACKS.with_borrow_mut(|callbacks| callbacks.remove(&descriptor)).is_some();
     if is_known && close != 0 {
         // SAFETY: who registered a descriptor lets it be closed here.
         unsafe { libc::close(descriptor) };

@@ -22,7 +22,8 @@ thread_local! {
 unsafe extern "C" fn host_define(name: *const c_char, value: K) {
     // SAFETY: said by the caller.
     let name = unsafe { CStr::from_ptr(name) }.to_owned();
-    let old = NAMES.with_borrow_mut(|names| if value.is_null() { names.remove(&name) } else { names.insert(name, value) });
+    let old =
+        NAMES.with_borrow_mut(|names| if value.is_null() { names.remove(&name) } else { names.insert(name, value) });
     if let Some(old) = old {
         // SAFETY: the reference was the table's.
         unsafe { release(old) };
@@ -35,18 +36,7 @@ unsafe extern "C" fn host_define(name: *const c_char, value: K) {
 /// # Safety
 /// The text is a string of C's. Up to eight objects are passed, and null behind them.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn k(
-    handle: c_int,
-    text: *const c_char,
-    a: K,
-    b: K,
-    c: K,
-    d: K,
-    e: K,
-    f: K,
-    g: K,
-    h: K,
-) -> K {
+unsafe extern "C" fn k(handle: c_int, text: *const c_char, a: K, b: K, c: K, d: K, e: K, f: K, g: K, h: K) -> K {
     let arguments: Vec<K> = [a, b, c, d, e, f, g, h].into_iter().take_while(|argument| !argument.is_null()).collect();
     let is_here = conduct::is_main("k") && handle == 0;
     // SAFETY: said by the caller; the list takes the arguments.

@@ -226,7 +226,6 @@ unsafe fn release_children(object: K) {
 #[unsafe(no_mangle)]
 extern "C" fn m9() {}
 
-
 /// How many objects there are.
 #[unsafe(no_mangle)]
 extern "C" fn host_live() -> c_longlong {

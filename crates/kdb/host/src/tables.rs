@@ -40,7 +40,8 @@ unsafe extern "C" fn ktd(table: K) -> K {
         let halves = is_keyed(table).then(|| [0, 1].map(|half| *object::items::<K>(table).add(half)));
         let joined = halves.map(|halves| {
             let columns = halves.map(|half| *object::payload::<K>(half));
-            let [names, values] = [0, 1].map(|part| join(columns.map(|columns| *object::items::<K>(columns).add(part))));
+            let [names, values] =
+                [0, 1].map(|part| join(columns.map(|columns| *object::items::<K>(columns).add(part))));
             xT(xD(names, values))
         });
         r0(table);
