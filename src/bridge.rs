@@ -9,7 +9,8 @@
 //!
 //! The engine knows no host: a [`Spec`] describes one. Tags and addresses are constants in the stub's code; the function
 //! to be called is not. It is in a [`Record`], which the stub finds through one of its parameters. So functions of equal
-//! parameters and result share a stub.
+//! parameters and result share a stub. Where native functions are told nothing of themselves, each needs code of its own:
+//! then the record's address is a constant too ([`Operand::Constant`]).
 //!
 //! # Arguments
 //!
@@ -21,8 +22,12 @@
 //! | [`Int32`](Payload::Int32) | 0 and 1 | in range | all | from 0 up | where exact | all |
 //! | [`Double`](Payload::Double) | 0 and 1 | integral, in range | integral, up to ±2^53 | integral, 0 to 2^53 | rounded | all |
 //! | [`Bool`](Payload::Bool) | all | all | all | all, but no pointer | - | - |
-//! | [`Null`](Payload::Null) | - | - | - | pointers: 0 | - | - |
-//! | [`Int64`](Payload::Int64) | 0 and 1 | in range | all | all, as bits | - | - |
+//! | [`Null`](Payload::Null) | - | - | 0 | 0 | - | - |
+//! | [`Int64`](Payload::Int64) | 0 and 1 | in range | all | all, as bits | - | up to ±2^53 |
+//! | [`Byte`](Payload::Byte) | 0 and 1 | in range | all | all, but no pointer | all | all |
+//! | [`Int16`](Payload::Int16) | 0 and 1 | in range | all | from 0 up, but no pointer | all | all |
+//! | [`Float`](Payload::Float) | - | - | - | - | all | all |
+//! | [`Address`](Payload::Address) | - | - | where it is | where it is | - | - |
 //!
 //! What is not so goes to the fallback, NaN for an integer included; -0.0 is 0. A case with a `-` is an error when the
 //! stub is made. Enumerations are the integers that they are made of.
@@ -81,8 +86,9 @@
 //!     }],
 //!     // The parameter itself points at the record: no word in memory has to be read.
 //!     record: Operand::Parameter(3),
-//!     context: 0,
+//!     context: Some(0),
 //!     errno: false,
+//!     home: false,
 //!     fallback: fallback as *const c_void,
 //!     failed: failed as *const c_void,
 //!     boxing: Boxing::Tagged(Tags {
@@ -121,6 +127,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use crate::closure::thread_pointer;
 use crate::emit;
 use crate::emit::bridge::Blueprint;
 use crate::engine::Engine;
@@ -136,10 +143,14 @@ pub struct Spec {
     pub arguments: Vec<Argument>,
     /// Where the stub finds the address of its [`Record`].
     pub record: Operand,
-    /// The parameter of `entry` that is handed on to `failed` and to the functions in `boxing`.
-    pub context: usize,
+    /// The parameter of `entry` that is handed on to `failed` and to the functions in `boxing`; without it they are given
+    /// null. A stub that has neither this nor a record to keep keeps nothing in its frame.
+    pub context: Option<usize>,
     /// Whether the thread's `errno` is [`State::errno`] while the callee runs.
     pub errno: bool,
+    /// Whether calls on other threads than [`State::home`] go to the fallback: then nothing of the state is read or written
+    /// but there.
+    pub home: bool,
     /// A function of the entry's signature, for arguments that the stub does not know.
     pub fallback: *const c_void,
     /// `value failed(context, const Record *)`: returns for the stub where [`State::failed`] is not 0 after the call.
@@ -165,6 +176,11 @@ pub enum Operand {
     Memory(Place),
     /// A parameter of the entry's signature is the word.
     Parameter(usize),
+    /// The word is known: the record's address becomes a part of the code, and of what the stub is shared by.
+    ///
+    /// Whoever calls the stub owes that the record is still there: it lives as long as the host can call the stub. The stub
+    /// itself is not freed before its engine is; a specification with a later record at the same address has it again.
+    Constant(*const Record),
 }
 
 /// How much of a tag is compared.
@@ -209,8 +225,16 @@ pub enum Payload {
     Bool,
     /// Nothing is read: a null pointer.
     Null,
-    /// Eight bytes: an integer, signed or unsigned as the parameter is.
+    /// Eight bytes: an integer, signed or unsigned as the parameter is; for a floating parameter, signed.
     Int64,
+    /// One byte: an unsigned integer.
+    Byte,
+    /// Two bytes: a signed integer.
+    Int16,
+    /// Four bytes: a float.
+    Float,
+    /// Nothing is read: the argument is the payload's own address.
+    Address,
 }
 
 /// How the result becomes a host value.
@@ -222,6 +246,16 @@ pub enum Boxing {
     /// the result, extended as its type says (0 for `void`); for floating results
     /// `value finish(context, const Record *, double)`. A struct that comes back in one register is given as it is there.
     Call(*const c_void),
+    /// What a function of the host returns that knows nothing but the result: `value function(result)`, or
+    /// `value function(int, result)`, whose first argument is `leading`. The result is extended to `long` or
+    /// `unsigned long` as its type says, or is a `double`; of `void` there is none. A struct that comes back in one register
+    /// is given as it is there.
+    Constructor {
+        /// The function, which returns for the stub.
+        function: *const c_void,
+        /// A number that it is given first, such as the type of value that it is to make.
+        leading: Option<i32>,
+    },
 }
 
 /// The tags of a host that has a payload and a tag in two registers.
@@ -264,6 +298,16 @@ pub struct State {
     ///
     /// [`signal_failures`](crate::closure::signal_failures) has the engine set it.
     pub failed: AtomicU32,
+    /// The thread pointer of the only thread that calls C through stubs with [`Spec::home`]; 0 is that of none.
+    pub home: Cell<usize>,
+}
+
+impl State {
+    /// A state whose home is the thread that runs. A thread that is started after this one has ended may have its thread
+    /// pointer, and is then taken for it.
+    pub fn for_this_thread() -> State {
+        State { home: Cell::new(thread_pointer()), ..State::default() }
+    }
 }
 
 /// A bridge stub. It can be called as long as this lives, or anything else of its engine.

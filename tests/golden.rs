@@ -119,6 +119,32 @@ const CALLED: &[(&str, &str, &[&[Payload]])] = &[
     ("bridge_call_double", "double identity(double)", &[DOUBLE]),
 ];
 
+/// The name of a file, what a function of a host like q calls, its parameters, whether the host's own `errno` and thread are
+/// minded, and what its constructor is given first.
+const ATOMS: &[(&str, &str, &[Atom], bool, Option<i32>)] = &[
+    ("bridge_atoms_pow", "double pow(double, double)", &[FLOATS; 2], false, None),
+    ("bridge_atoms_pow_at_home", "double pow(double, double)", &[FLOATS; 2], true, None),
+    ("bridge_atoms_add3", "int add3(int, int, int)", &[INTS; 3], false, None),
+    ("bridge_atoms_add3_at_home", "int add3(int, int, int)", &[INTS; 3], true, None),
+    ("bridge_atoms_stamp", "long stamp(long, short, _Bool)", &[INTS; 3], true, Some(-12)),
+    ("bridge_atoms_sum", "float sum(const float *, unsigned long, float)", &[REALS, INTS, REAL], false, None),
+    ("bridge_atoms_printf", "int show(const char *, ...)", &[TEXT], false, None),
+];
+
+/// The cases of a parameter, and where their payload is.
+type Atom = (&'static [Case], u32);
+
+const FLOATS: Atom = (&[case(-9, Payload::Double), case(-7, Payload::Int64), case(-8, Payload::Float)], 8);
+const INTS: Atom = (&[case(-6, Payload::Int32), case(-7, Payload::Int64), case(-5, Payload::Int16), BYTE], 8);
+const REAL: Atom = (&[case(-8, Payload::Float), case(-9, Payload::Double)], 8);
+const REALS: Atom = (&[case(8, Payload::Address)], 16);
+const TEXT: Atom = (&[case(10, Payload::Address)], 16);
+const BYTE: Case = case(-4, Payload::Byte);
+
+const fn case(tag: i32, payload: Payload) -> Case {
+    Case { tag, payload }
+}
+
 fn shown(code: &[u8], arch: Arch) -> String {
     let machine = match arch {
         Arch::X86_64 => Machine::X86_64,
@@ -151,6 +177,7 @@ fn host(arguments: &[&[Payload]], boxing: Boxing) -> Spec {
         Payload::Null => 2,
         Payload::Int64 => 7,
         Payload::Double => 8,
+        other => unreachable!("{other:?} is none of this host's"),
     };
     let argument = |(index, payloads): (usize, &&[Payload])| Argument {
         tag: Place { parameter: 3, offset: 16 * index as u32 + 8 },
@@ -164,18 +191,40 @@ fn host(arguments: &[&[Payload]], boxing: Boxing) -> Spec {
         entry: Signature::parse(entry).unwrap(),
         arguments: arguments.iter().enumerate().map(argument).collect(),
         record: Operand::Memory(Place { parameter: 5, offset: 0 }),
-        context: 0,
+        context: Some(0),
         errno: true,
+        home: false,
         fallback: ptr::without_provenance(0x1_1111_1111),
         failed: ptr::without_provenance(0x2_2222_2222),
         boxing,
     }
 }
 
-fn bridge(name: &str, declaration: &str, arguments: &[&[Payload]], boxing: Boxing, arch: Arch) -> String {
+/// A host like q, whose native functions get a pointer to each value and nothing else.
+fn host_of_atoms(arguments: &[Atom], minded: bool, leading: Option<i32>) -> Spec {
+    let argument = |(parameter, (cases, offset)): (usize, &Atom)| Argument {
+        tag: Place { parameter, offset: 2 },
+        tag_width: TagWidth::Byte,
+        payload: Place { parameter, offset: *offset },
+        cases: cases.to_vec(),
+    };
+    Spec {
+        entry: Signature::new(Type::pointer(), vec![Type::pointer(); arguments.len()]).unwrap(),
+        arguments: arguments.iter().enumerate().map(argument).collect(),
+        record: Operand::Constant(ptr::without_provenance(0x5555_5555_5550)),
+        context: None,
+        errno: minded,
+        home: minded,
+        fallback: ptr::without_provenance(0x1111_1111_1111),
+        failed: ptr::without_provenance(0x2222_2222_2222),
+        boxing: Boxing::Constructor { function: ptr::without_provenance(0x3333_3333_3333), leading },
+    }
+}
+
+fn bridge(name: &str, declaration: &str, host: &Spec, arch: Arch) -> String {
     let signature = Signature::parse(declaration).expect(name);
     let errno = if arch == Arch::X86_64 { -80 } else { 24 };
-    let code = emit::bridge_stub(&host(arguments, boxing), &signature, Convention::of(arch), errno).expect(name);
+    let code = emit::bridge_stub(host, &signature, Convention::of(arch), errno).expect(name);
     format!("{}\n{}", signature.declaration(), shown(&code, arch))
 }
 
@@ -201,10 +250,14 @@ fn golden(arch: Arch) -> Vec<(&'static str, String)> {
     });
     let called = Boxing::Call(ptr::without_provenance(0x4_4444_4444));
     let bridges = BRIDGES.iter().map(|bridge| (bridge, tagged)).chain(CALLED.iter().map(|bridge| (bridge, called)));
-    let bridges = bridges
-        .map(|((name, declaration, arguments), boxing)| (*name, bridge(name, declaration, arguments, boxing, arch)));
+    let bridges = bridges.map(|((name, declaration, arguments), boxing)| {
+        (*name, bridge(name, declaration, &host(arguments, boxing), arch))
+    });
+    let atoms = ATOMS.iter().map(|(name, declaration, arguments, minded, leading)| {
+        (*name, bridge(name, declaration, &host_of_atoms(arguments, *minded, *leading), arch))
+    });
     let maps = MAPS.iter().map(|(name, declaration, steps)| (*name, map(name, declaration, *steps, arch)));
-    stubs.chain(callbacks).chain(entries).chain(bridges).chain(maps).collect()
+    stubs.chain(callbacks).chain(entries).chain(bridges).chain(atoms).chain(maps).collect()
 }
 
 fn file(arch: Arch, name: &str) -> PathBuf {

@@ -3,7 +3,7 @@
 //! A [`Blueprint`] is all that a bridge stub depends on; its shape is what the stub is found by. The order of the code:
 //!
 //! ```text
-//!   landing pad, frame         the record's target; null goes to the fallback
+//!   landing pad, frame         the record, the thread, the record's target; null goes to the fallback
 //!   guards of floating arguments, which are loaded at once (the host's parameters are in general registers)
 //!   guards of the others       the first case of each
 //!   loads                      the others, from the host's values
@@ -33,9 +33,10 @@ use crate::types::{Arch, Float, Type};
 const RECORD_TARGET: u32 = 0;
 const RECORD_STATE: u32 = 8;
 
-/// Where the two halves of a [`State`](bridge::State) lie.
+/// Where the parts of a [`State`](bridge::State) lie.
 const STATE_ERRNO: u32 = 0;
 const STATE_FAILED: u32 = 4;
+const STATE_HOME: u32 = 8;
 
 /// The integer from which on doubles do not tell integers apart, and the bits of that double.
 pub(super) const INTEGER_EXACT: u64 = 1 << 53;
@@ -80,27 +81,39 @@ pub(super) trait BridgeAssembler: Assembler {
     fn load_thread(&mut self, to: Role, offset: i32);
     /// Writes four bytes there.
     fn store_thread(&mut self, from: Role, offset: i32);
+    /// Jumps where a register is not the thread pointer.
+    fn branch_unless_thread(&mut self, register: Role, label: DynamicLabel);
     /// Writes four bytes of a register to memory.
     fn store_int(&mut self, from: Role, base: Role, offset: u32);
-    /// Fills a register with four bytes, sign-extended to eight.
-    fn load_signed(&mut self, to: Role, base: Role, offset: u32);
+    /// Fills a register with two bytes ([`Width::S2`]) or four, sign-extended to eight.
+    fn load_signed(&mut self, to: Role, base: Role, offset: u32, width: Width);
+    /// Fills a register with the sum of another and an offset.
+    fn load_address(&mut self, to: Role, base: Role, offset: u32);
     /// Jumps where memory of one byte ([`Width::S1`]) or four is not the value. May leave it in [`Role::Scratch`].
     fn branch_unless_equal(&mut self, base: Role, offset: u32, width: Width, value: i32, label: DynamicLabel);
-    /// Jumps where an integer of four or eight bytes in memory is negative.
+    /// Jumps where an integer of that width in memory is negative; of one byte as [`Width::S1`].
     fn branch_if_negative(&mut self, base: Role, offset: u32, width: Width, label: DynamicLabel);
-    /// Jumps where an integer of four or eight bytes in memory is neither 0 nor 1.
+    /// Jumps where an integer of that width in memory is neither 0 nor 1; of one byte as [`Width::U1`].
     fn branch_if_above_one(&mut self, base: Role, offset: u32, width: Width, label: DynamicLabel);
-    /// Jumps where a signed integer of four or eight bytes in memory does not fit one of so many bytes, signed or not.
-    /// Overwrites [`Role::Scratch`].
+    /// Jumps where a signed integer of two bytes ([`Width::S2`]), four or eight in memory does not fit one of so many bytes,
+    /// signed or not. Overwrites [`Role::Scratch`].
     fn branch_unless_fits(&mut self, base: Role, offset: u32, from: Width, to: (u8, bool), label: DynamicLabel);
     /// Jumps where a register is 0.
     fn branch_if_zero(&mut self, register: Role, label: DynamicLabel);
     /// Fills [`Role::Scratch`] with the integer that a double in memory is. Jumps where it is none; if `bounded`, also
     /// where it is beyond 2^53; if not, some that no 32 bits hold are taken for others that they do not hold either. May
-    /// overwrite [`Role::Slots`].
+    /// overwrite [`Role::Slots`], which is not the base.
     fn load_integral(&mut self, base: Role, offset: u32, bounded: bool, label: DynamicLabel);
     /// Fills a vector register with a double in memory, rounded to a float.
     fn load_rounded(&mut self, to: u8, base: Role, offset: u32);
+    /// Fills a vector register with a float in memory, converted to a double.
+    fn load_widened(&mut self, to: u8, base: Role, offset: u32);
+    /// Fills a vector register with the signed integer in the low four bytes of a register, converted to a float or double of
+    /// that width.
+    fn convert_int(&mut self, to: u8, from: Role, width: Width);
+    /// Fills a vector register with an integer of eight bytes in memory, converted to a double; jumps where that is beyond
+    /// 2^53 either way. Overwrites [`Role::Scratch`], and may overwrite [`Role::Slots`], even where that is the base.
+    fn load_exact_long(&mut self, to: u8, base: Role, offset: u32, label: DynamicLabel);
     /// Fills a vector register with an integer of four bytes in memory, converted to a double.
     fn load_converted(&mut self, to: u8, base: Role, offset: u32);
     /// Fills a vector register with an integer of four bytes in memory, converted to a float; jumps where that would not
@@ -108,8 +121,8 @@ pub(super) trait BridgeAssembler: Assembler {
     fn load_exact(&mut self, to: u8, base: Role, offset: u32, label: DynamicLabel);
     /// Extends what a register holds of that width to four bytes, and makes the four above them zero.
     fn extend_int(&mut self, register: Role, width: Width);
-    /// Sign-extends four bytes to eight.
-    fn extend_long(&mut self, register: Role);
+    /// Fills a register with what another holds of that width, extended to eight bytes; of four bytes as `signed` says.
+    fn extend_long(&mut self, to: Role, from: Role, width: Width, signed: bool);
     /// Jumps where an integer of eight bytes, signed or not, does not fit a signed one of four. Overwrites
     /// [`Role::Scratch`] or [`Role::Target`].
     fn branch_unless_int(&mut self, register: Role, signed: bool, label: DynamicLabel);
@@ -132,8 +145,10 @@ pub(crate) struct Blueprint {
     area: u32,
     vector_count: Option<u8>,
     record: Pointer,
-    context: Home,
+    /// Absent where null is handed on.
+    context: Option<Home>,
     errno: Option<i32>,
+    home: bool,
     arguments: Vec<Argument>,
     result: Outcome,
     boxing: Boxing,
@@ -162,6 +177,8 @@ struct At {
 enum Pointer {
     Memory(At),
     Parameter(Home),
+    /// It is known.
+    Constant(u64),
 }
 
 /// A C type, as far as conversions know it.
@@ -231,8 +248,9 @@ impl Blueprint {
             area: plan.area() as u32,
             vector_count: plan.vector_count,
             record: host.pointer(spec.record).map_err(Error::unsupported)?,
-            context: host.home(spec.context).map_err(Error::unsupported)?,
+            context: spec.context.map(|context| host.home(context)).transpose().map_err(Error::unsupported)?,
             errno: spec.errno.then_some(errno),
+            home: spec.home,
             arguments: arguments.collect::<Result<_>>()?,
             result: Outcome::of(callee, &plan)?,
             boxing: spec.boxing,
@@ -290,6 +308,19 @@ impl Blueprint {
     /// Whether only the slow lane needs room on the stack.
     fn reserves_late(&self) -> bool {
         self.area == 0 && !self.converts_early()
+    }
+
+    /// The record's address, where nothing has to be kept for it to be known after the call.
+    fn constant_record(&self) -> Option<u64> {
+        match self.record {
+            Pointer::Constant(record) => Some(record),
+            Pointer::Memory(_) | Pointer::Parameter(_) => None,
+        }
+    }
+
+    /// Whether context or record has to be kept over the call.
+    fn keeps(&self) -> bool {
+        self.context.is_some() || self.constant_record().is_none()
     }
 
     /// Bytes of the frame for arguments that were converted.
@@ -365,6 +396,7 @@ impl Host {
         match record {
             Operand::Memory(place) => Ok(Pointer::Memory(self.at(place, 8)?)),
             Operand::Parameter(parameter) => Ok(Pointer::Parameter(self.home(parameter)?)),
+            Operand::Constant(record) => Ok(Pointer::Constant(record.addr() as u64)),
         }
     }
 
@@ -391,15 +423,21 @@ impl Host {
 impl Payload {
     fn align(self) -> u32 {
         match self {
-            Payload::Int32 | Payload::Bool => 4,
+            Payload::Int16 => 2,
+            Payload::Int32 | Payload::Bool | Payload::Float => 4,
             Payload::Double | Payload::Int64 => 8,
-            Payload::Null => 1,
+            Payload::Byte | Payload::Null | Payload::Address => 1,
         }
     }
 
-    /// How wide an integer payload is.
+    /// How wide an integer payload is, and how it is extended where it is narrower than four bytes.
     fn width(self) -> Width {
-        if self.align() == 8 { Width::B8 } else { Width::B4 }
+        match self {
+            Payload::Byte => Width::U1,
+            Payload::Int16 => Width::S2,
+            Payload::Double | Payload::Int64 => Width::B8,
+            Payload::Int32 | Payload::Bool | Payload::Float | Payload::Null | Payload::Address => Width::B4,
+        }
     }
 }
 
@@ -447,8 +485,10 @@ impl Kind {
         match payload {
             Payload::Int32 | Payload::Double => true,
             Payload::Bool => matches!(self, Kind::Bool | Kind::Integer { .. }),
-            Payload::Null => self == Kind::Pointer,
-            Payload::Int64 => !self.is_vector(),
+            Payload::Byte | Payload::Int16 => self != Kind::Pointer,
+            Payload::Null | Payload::Address => self.is_long(),
+            Payload::Int64 => self != Kind::Float,
+            Payload::Float => self.is_vector(),
         }
     }
 }
@@ -522,7 +562,8 @@ struct Seldom {
 enum Fill {
     Zero,
     Plain(Base, u32, Width),
-    Signed(Base, u32),
+    Signed(Base, u32, Width),
+    Address(Base, u32),
 }
 
 /// What an address is relative to.
@@ -536,7 +577,7 @@ impl Fill {
     fn base(&mut self) -> Option<&mut Base> {
         match self {
             Fill::Zero => None,
-            Fill::Plain(base, ..) | Fill::Signed(base, _) => Some(base),
+            Fill::Plain(base, ..) | Fill::Signed(base, ..) | Fill::Address(base, _) => Some(base),
         }
     }
 
@@ -569,10 +610,18 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
                 Role::Slots => {}
                 register => self.assembler.copy(Role::Slots, register),
             },
+            Pointer::Constant(record) => self.assembler.load_constant(Role::Slots, record),
         }
         self.assembler.load(Role::Target, Role::Slots, RECORD_TARGET, Width::B8);
-        let context = self.parameter(self.blueprint.context, Role::Scratch);
-        self.assembler.keep(context, Role::Slots);
+        if self.blueprint.keeps() {
+            let context = self.blueprint.context.map_or(Role::Slots, |context| self.parameter(context, Role::Scratch));
+            self.assembler.keep(context, Role::Slots);
+        }
+        if self.blueprint.home {
+            self.assembler.load(Role::Scratch, Role::Slots, RECORD_STATE, Width::B8);
+            self.assembler.load(Role::Scratch, Role::Scratch, STATE_HOME, Width::B8);
+            self.assembler.branch_unless_thread(Role::Scratch, self.lanes.fallback);
+        }
         self.assembler.branch_if_zero(Role::Target, self.lanes.fallback);
         if !self.blueprint.reserves_late() {
             self.reserve();
@@ -615,7 +664,22 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         }
         self.fill_all(fills);
         if blueprint.errno.is_some() && !self.has_record {
-            self.assembler.load_kept(Role::Slots, Kept::Record);
+            self.load_record(Role::Slots);
+        }
+    }
+
+    /// The record's address, after [`Role::Slots`] was overwritten.
+    fn load_record(&mut self, to: Role) {
+        match self.blueprint.constant_record() {
+            Some(record) => self.assembler.load_constant(to, record),
+            None => self.assembler.load_kept(to, Kept::Record),
+        }
+    }
+
+    fn load_context(&mut self, to: Role) {
+        match self.blueprint.context {
+            Some(_) => self.assembler.load_kept(to, Kept::Context),
+            None => self.assembler.load_constant(to, 0),
         }
     }
 
@@ -634,6 +698,7 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         let (start, join) =
             if further { (self.assembler.label(), Some(self.assembler.label())) } else { (self.lanes.fallback, None) };
         self.branch_unless_tag(argument, first.tag, start);
+        self.has_record &= first.payload != Payload::Int64;
         self.load_vector(argument, first.payload);
         if let Some(join) = join {
             self.assembler.bind(join);
@@ -653,6 +718,13 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         match (payload, argument.kind) {
             (Payload::Double, Kind::Double) => assembler.load_vector(to, base, offset, Width::B8),
             (Payload::Double, _) => assembler.load_rounded(to, base, offset),
+            (Payload::Float, Kind::Double) => assembler.load_widened(to, base, offset),
+            (Payload::Float, _) => assembler.load_vector(to, base, offset, Width::B4),
+            (Payload::Byte | Payload::Int16, kind) => {
+                assembler.load(Role::Scratch, base, offset, payload.width());
+                assembler.convert_int(to, Role::Scratch, kind.width());
+            }
+            (Payload::Int64, _) => assembler.load_exact_long(to, base, offset, self.lanes.fallback),
             (_, Kind::Double) => assembler.load_converted(to, base, offset),
             _ => assembler.load_exact(to, base, offset, self.lanes.fallback),
         }
@@ -666,15 +738,22 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
     fn guard_payload(&mut self, argument: &Argument, payload: Payload, word: usize) {
         let fallback = self.lanes.fallback;
         match payload {
-            Payload::Null | Payload::Bool => {}
-            Payload::Int32 | Payload::Int64 => {
+            Payload::Null | Payload::Bool | Payload::Address | Payload::Float => {}
+            Payload::Byte | Payload::Int16 | Payload::Int32 | Payload::Int64 => {
                 let base = self.pointer(argument.payload.pointer);
                 self.guard_range(base, argument.payload.offset, payload, argument.kind);
             }
             Payload::Double => {
                 self.has_record = false;
-                let base = self.pointer(argument.payload.pointer);
-                let (offset, word) = (argument.payload.offset, self.word(word));
+                let word = self.word(word);
+                let (base, offset) = match (self.pointer(argument.payload.pointer), argument.payload.offset) {
+                    (Role::Slots, offset) => {
+                        self.assembler.load(Role::Scratch, Role::Slots, offset, Width::B8);
+                        self.assembler.store(Role::Scratch, word);
+                        (Role::Stack, word)
+                    }
+                    there => there,
+                };
                 self.assembler.load_integral(base, offset, argument.kind.is_long(), fallback);
                 self.assembler.store(Role::Scratch, word);
                 self.guard_range(Role::Stack, word, payload, argument.kind);
@@ -688,6 +767,13 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         let assembler = &mut self.assembler;
         match (kind, payload) {
             (Kind::Bool, _) => assembler.branch_if_above_one(base, offset, width, fallback),
+            (Kind::Integer { bytes: 1, signed: true }, Payload::Byte) => {
+                assembler.branch_if_negative(base, offset, Width::S1, fallback);
+            }
+            (_, Payload::Byte) | (Kind::Integer { bytes: 2.., signed: true }, Payload::Int16) => {}
+            (Kind::Integer { bytes: 2.., .. }, Payload::Int16) => {
+                assembler.branch_if_negative(base, offset, width, fallback);
+            }
             (Kind::Integer { bytes: 4, signed: true }, Payload::Int32) => {}
             (Kind::Integer { bytes: 4, signed: false }, Payload::Int32) => {
                 assembler.branch_if_negative(base, offset, width, fallback);
@@ -712,10 +798,13 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         let base = Base::Parameter(pointer);
         match payload {
             Payload::Null => Fill::Zero,
+            Payload::Address => Fill::Address(base, offset),
             Payload::Double => self.fill_from_word(argument, word),
-            Payload::Int32 if argument.kind.is_long() && argument.kind.is_signed() => Fill::Signed(base, offset),
-            Payload::Int64 if argument.kind.is_long() => Fill::Plain(base, offset, Width::B8),
-            Payload::Int32 | Payload::Bool | Payload::Int64 => Fill::Plain(base, offset, Width::B4),
+            Payload::Int16 | Payload::Int32 if argument.kind.is_long() && argument.kind.is_signed() => {
+                Fill::Signed(base, offset, payload.width())
+            }
+            Payload::Int64 if !argument.kind.is_long() => Fill::Plain(base, offset, Width::B4),
+            _ => Fill::Plain(base, offset, payload.width()),
         }
     }
 
@@ -767,9 +856,13 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
                 let base = self.base(base, to);
                 self.assembler.load(to, base, offset, width);
             }
-            Fill::Signed(base, offset) => {
+            Fill::Signed(base, offset, width) => {
                 let base = self.base(base, to);
-                self.assembler.load_signed(to, base, offset);
+                self.assembler.load_signed(to, base, offset, width);
+            }
+            Fill::Address(base, offset) => {
+                let base = self.base(base, to);
+                self.assembler.load_address(to, base, offset);
             }
         }
     }
@@ -795,7 +888,8 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
             assembler.vector_count(count);
         }
         assembler.call(Role::Target);
-        assembler.load_kept(Role::Slots, Kept::Record);
+        self.load_record(Role::Slots);
+        let assembler = &mut self.assembler;
         assembler.load(Role::Slots, Role::Slots, RECORD_STATE, Width::B8);
         if let Some(errno) = self.blueprint.errno {
             assembler.load_thread(Role::Target, errno);
@@ -813,6 +907,7 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
                 self.return_tagged(tag);
             }
             Boxing::Call(finish) => self.finish(finish.addr() as u64),
+            Boxing::Constructor { function, leading } => self.construct(function.addr() as u64, leading),
         }
         seldom
     }
@@ -865,31 +960,40 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         self.assembler.close_frame();
     }
 
-    /// Has a function of the host make the value.
+    /// Has a function of the host make the value, which knows the stub's context and record.
     fn finish(&mut self, finish: u64) {
-        let assembler = &mut self.assembler;
-        match self.blueprint.result {
-            Outcome::Void => assembler.load_constant(Role::Argument(2), 0),
-            Outcome::Scalar(Kind::Float) => assembler.widen_vector(),
-            Outcome::Scalar(Kind::Double) | Outcome::Vector => {}
-            Outcome::Scalar(kind) => {
-                assembler.copy(Role::Argument(2), Role::Result(0));
-                if !kind.is_long() {
-                    assembler.extend_int(Role::Argument(2), kind.width());
-                }
-                if kind.is_signed() && !kind.is_long() {
-                    assembler.extend_long(Role::Argument(2));
-                }
-            }
-            Outcome::General => assembler.copy(Role::Argument(2), Role::Result(0)),
+        if self.blueprint.result == Outcome::Void {
+            self.assembler.load_constant(Role::Argument(2), 0);
         }
+        self.pass_result(2);
         self.hand_over(finish);
+    }
+
+    /// Has a function of the host make the value, which knows the result only.
+    fn construct(&mut self, function: u64, leading: Option<i32>) {
+        self.pass_result(u8::from(leading.is_some()));
+        if let Some(leading) = leading {
+            self.assembler.load_constant(Role::Argument(0), i64::from(leading) as u64);
+        }
+        self.jump_out(function);
+    }
+
+    /// Makes an argument of the result: in the general argument register of that number, extended, or in the first vector
+    /// register, as a double.
+    fn pass_result(&mut self, number: u8) {
+        let (assembler, to, from) = (&mut self.assembler, Role::Argument(number), Role::Result(0));
+        match self.blueprint.result {
+            Outcome::Void | Outcome::Scalar(Kind::Double) | Outcome::Vector => {}
+            Outcome::Scalar(Kind::Float) => assembler.widen_vector(),
+            Outcome::Scalar(kind) => assembler.extend_long(to, from, kind.width(), kind.is_signed()),
+            Outcome::General => assembler.extend_long(to, from, Width::B8, false),
+        }
     }
 
     /// Jumps to a function of the context and the record, which returns for the stub.
     fn hand_over(&mut self, function: u64) {
-        self.assembler.load_kept(Role::Argument(0), Kept::Context);
-        self.assembler.load_kept(Role::Argument(1), Kept::Record);
+        self.load_context(Role::Argument(0));
+        self.load_record(Role::Argument(1));
         self.jump_out(function);
     }
 
@@ -908,6 +1012,9 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
                 let next = if cases.peek().is_some() { self.assembler.label() } else { self.lanes.fallback };
                 self.branch_unless_tag(argument, case.tag, next);
                 self.load_vector(argument, case.payload);
+                if case.payload == Payload::Int64 && self.blueprint.errno.is_some() && self.has_record {
+                    self.load_record(Role::Slots);
+                }
                 self.assembler.jump_to(join);
                 if cases.peek().is_some() {
                     self.assembler.bind(next);
@@ -942,7 +1049,7 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         let fills = words.map(|(word, argument)| (argument.to, self.fill_from_word(argument, word))).collect();
         self.fill_all(fills);
         if blueprint.errno.is_some() {
-            self.assembler.load_kept(Role::Slots, Kept::Record);
+            self.load_record(Role::Slots);
         }
         self.assembler.jump_to(self.lanes.ready);
     }

@@ -4,7 +4,7 @@
 //! The frame of a bridge stub:
 //!
 //! ```text
-//!   x29 + 24    record
+//!   x29 + 24    record          unless neither is kept
 //!   x29 + 16    context
 //!   x29 + 8     return address
 //!   x29         caller's x29
@@ -38,11 +38,13 @@ impl Emitter<'_> {
         0
     }
 
-    /// Loads what a branch compares into x11: four bytes zero-extended, or eight.
+    /// Loads what a branch compares into x11: fewer than four bytes extended to as many, four zero-extended, or eight.
     fn load_compared(&mut self, base: Role, offset: u32, width: Width) {
         let (base, offset) = self.within_reach(number(base), offset);
         match width {
             Width::S1 => dynasm!(self.ops ; .arch aarch64 ; ldrsb w11, [X(base), offset]),
+            Width::U1 => dynasm!(self.ops ; .arch aarch64 ; ldrb w11, [X(base), offset]),
+            Width::S2 => dynasm!(self.ops ; .arch aarch64 ; ldrsh w11, [X(base), offset]),
             Width::B4 => dynasm!(self.ops ; .arch aarch64 ; ldr w11, [X(base), offset]),
             _ => dynasm!(self.ops ; .arch aarch64 ; ldr x11, [X(base), offset]),
         }
@@ -106,13 +108,25 @@ impl BridgeAssembler for Emitter<'_> {
         dynasm!(self.ops ; .arch aarch64 ; str W(number(from)), [x10, offset]);
     }
 
+    fn branch_unless_thread(&mut self, register: Role, label: DynamicLabel) {
+        dynasm!(self.ops ; .arch aarch64 ; mrs x10, TPIDR_EL0 ; cmp X(number(register)), x10 ; b.ne =>label);
+    }
+
     fn store_int(&mut self, from: Role, base: Role, offset: u32) {
         dynasm!(self.ops ; .arch aarch64 ; str W(number(from)), [X(number(base)), offset]);
     }
 
-    fn load_signed(&mut self, to: Role, base: Role, offset: u32) {
+    fn load_signed(&mut self, to: Role, base: Role, offset: u32, width: Width) {
         let (base, offset) = self.within_reach(number(base), offset);
-        dynasm!(self.ops ; .arch aarch64 ; ldrsw X(number(to)), [X(base), offset]);
+        match width {
+            Width::S2 => dynasm!(self.ops ; .arch aarch64 ; ldrsh X(number(to)), [X(base), offset]),
+            _ => dynasm!(self.ops ; .arch aarch64 ; ldrsw X(number(to)), [X(base), offset]),
+        }
+    }
+
+    fn load_address(&mut self, to: Role, base: Role, offset: u32) {
+        let (base, offset) = self.within_reach(number(base), offset);
+        dynasm!(self.ops ; .arch aarch64 ; add XSP(number(to)), XSP(base), offset);
     }
 
     fn branch_unless_equal(&mut self, base: Role, offset: u32, width: Width, value: i32, label: DynamicLabel) {
@@ -135,7 +149,7 @@ impl BridgeAssembler for Emitter<'_> {
     fn branch_if_negative(&mut self, base: Role, offset: u32, width: Width, label: DynamicLabel) {
         self.load_compared(base, offset, width);
         match width {
-            Width::B4 => dynasm!(self.ops ; .arch aarch64 ; tbnz w11, 31, =>label),
+            Width::S1 | Width::S2 | Width::B4 => dynasm!(self.ops ; .arch aarch64 ; tbnz w11, 31, =>label),
             _ => dynasm!(self.ops ; .arch aarch64 ; tbnz x11, 63, =>label),
         }
     }
@@ -163,7 +177,7 @@ impl BridgeAssembler for Emitter<'_> {
             (_, false) => dynasm!(self.ops ; .arch aarch64 ; mov w9, w11),
         }
         match from {
-            Width::B4 => dynasm!(self.ops ; .arch aarch64 ; cmp w9, w11),
+            Width::S2 | Width::B4 => dynasm!(self.ops ; .arch aarch64 ; cmp w9, w11),
             _ => dynasm!(self.ops ; .arch aarch64 ; cmp x9, x11),
         }
         dynasm!(self.ops ; .arch aarch64 ; b.ne =>label);
@@ -195,6 +209,32 @@ impl BridgeAssembler for Emitter<'_> {
         dynasm!(self.ops ; .arch aarch64 ; fcvt S(to), D(to));
     }
 
+    fn load_widened(&mut self, to: u8, base: Role, offset: u32) {
+        self.load_vector(to, base, offset, Width::B4);
+        dynasm!(self.ops ; .arch aarch64 ; fcvt D(to), S(to));
+    }
+
+    fn convert_int(&mut self, to: u8, from: Role, width: Width) {
+        let from = number(from);
+        match width {
+            Width::B4 => dynasm!(self.ops ; .arch aarch64 ; scvtf S(to), W(from)),
+            _ => dynasm!(self.ops ; .arch aarch64 ; scvtf D(to), W(from)),
+        }
+    }
+
+    fn load_exact_long(&mut self, to: u8, base: Role, offset: u32, label: DynamicLabel) {
+        self.load_compared(base, offset, Width::B8);
+        self.load_constant(Role::Scratch, INTEGER_EXACT);
+        // -2^53 to 2^53, moved to 0 to 2^54.
+        dynasm!(self.ops
+            ; .arch aarch64
+            ; scvtf D(to), x11
+            ; add x11, x11, x9
+            ; cmp x11, x9, lsl 1
+            ; b.hi =>label
+        );
+    }
+
     fn load_converted(&mut self, to: u8, base: Role, offset: u32) {
         self.load_compared(base, offset, Width::B4);
         dynasm!(self.ops ; .arch aarch64 ; scvtf D(to), w11);
@@ -202,7 +242,7 @@ impl BridgeAssembler for Emitter<'_> {
 
     fn load_exact(&mut self, to: u8, base: Role, offset: u32, label: DynamicLabel) {
         // Eight bytes wide, so that 2^31 is not what 2^31 - 1 was.
-        self.load_signed(Role::Scratch, base, offset);
+        self.load_signed(Role::Scratch, base, offset, Width::B4);
         dynasm!(self.ops
             ; .arch aarch64
             ; scvtf S(to), x9
@@ -224,8 +264,18 @@ impl BridgeAssembler for Emitter<'_> {
         }
     }
 
-    fn extend_long(&mut self, register: Role) {
-        dynasm!(self.ops ; .arch aarch64 ; sxtw X(number(register)), W(number(register)));
+    fn extend_long(&mut self, to: Role, from: Role, width: Width, signed: bool) {
+        let (to, from) = (number(to), number(from));
+        match width {
+            Width::S1 => dynasm!(self.ops ; .arch aarch64 ; sxtb X(to), W(from)),
+            Width::U1 => dynasm!(self.ops ; .arch aarch64 ; uxtb W(to), W(from)),
+            Width::S2 => dynasm!(self.ops ; .arch aarch64 ; sxth X(to), W(from)),
+            Width::U2 => dynasm!(self.ops ; .arch aarch64 ; uxth W(to), W(from)),
+            Width::B4 if signed => dynasm!(self.ops ; .arch aarch64 ; sxtw X(to), W(from)),
+            Width::B4 => dynasm!(self.ops ; .arch aarch64 ; mov W(to), W(from)),
+            _ if to == from => {}
+            _ => dynasm!(self.ops ; .arch aarch64 ; mov X(to), X(from)),
+        }
     }
 
     fn branch_unless_int(&mut self, register: Role, signed: bool, label: DynamicLabel) {

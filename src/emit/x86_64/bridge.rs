@@ -4,7 +4,7 @@
 //! Below the frame pointer of a bridge stub:
 //!
 //! ```text
-//!   rbp - 8     context
+//!   rbp - 8     context         unless neither is kept
 //!   rbp - 16    record
 //!               converted arguments
 //!   rsp         arguments in memory: the plan's area
@@ -82,12 +82,27 @@ impl BridgeAssembler for Emitter<'_> {
         self.thread(0x89, from, offset);
     }
 
+    fn branch_unless_thread(&mut self, register: Role, label: DynamicLabel) {
+        // The word at fs:0 is the thread pointer itself (psABI 3.4.2).
+        let register = number(register);
+        let (rex, modrm) = (0x48 | (register >> 3) << 2, 0x04 | (register & 7) << 3);
+        dynasm!(self.ops ; .arch x64 ; .bytes [FS, rex, 0x3b, modrm, NEITHER] ; .i32 0 ; jne =>label);
+    }
+
     fn store_int(&mut self, from: Role, base: Role, offset: u32) {
         with_memory!(self, [mov], number(base), offset as i32, [, Rd(number(from))]);
     }
 
-    fn load_signed(&mut self, to: Role, base: Role, offset: u32) {
-        with_memory!(self, [movsxd Rq(number(to)), DWORD], number(base), offset as i32, []);
+    fn load_signed(&mut self, to: Role, base: Role, offset: u32, width: Width) {
+        let (to, base, offset) = (number(to), number(base), offset as i32);
+        match width {
+            Width::S2 => with_memory!(self, [movsx Rq(to), WORD], base, offset, []),
+            _ => with_memory!(self, [movsxd Rq(to), DWORD], base, offset, []),
+        }
+    }
+
+    fn load_address(&mut self, to: Role, base: Role, offset: u32) {
+        with_memory!(self, [lea Rq(number(to)),], number(base), offset as i32, []);
     }
 
     fn branch_unless_equal(&mut self, base: Role, offset: u32, width: Width, value: i32, label: DynamicLabel) {
@@ -102,6 +117,8 @@ impl BridgeAssembler for Emitter<'_> {
     fn branch_if_negative(&mut self, base: Role, offset: u32, width: Width, label: DynamicLabel) {
         let (base, offset) = (number(base), offset as i32);
         match width {
+            Width::S1 => with_memory!(self, [cmp BYTE], base, offset, [, 0]),
+            Width::S2 => with_memory!(self, [cmp WORD], base, offset, [, 0]),
             Width::B4 => with_memory!(self, [cmp DWORD], base, offset, [, 0]),
             _ => with_memory!(self, [cmp QWORD], base, offset, [, 0]),
         }
@@ -111,6 +128,8 @@ impl BridgeAssembler for Emitter<'_> {
     fn branch_if_above_one(&mut self, base: Role, offset: u32, width: Width, label: DynamicLabel) {
         let (base, offset) = (number(base), offset as i32);
         match width {
+            Width::U1 => with_memory!(self, [cmp BYTE], base, offset, [, 1]),
+            Width::S2 => with_memory!(self, [cmp WORD], base, offset, [, 1]),
             Width::B4 => with_memory!(self, [cmp DWORD], base, offset, [, 1]),
             _ => with_memory!(self, [cmp QWORD], base, offset, [, 1]),
         }
@@ -135,6 +154,7 @@ impl BridgeAssembler for Emitter<'_> {
             (_, false) => with_memory!(self, [mov eax,], base, offset, []),
         }
         match from {
+            Width::S2 => with_memory!(self, [cmp ax,], base, offset, []),
             Width::B4 => with_memory!(self, [cmp eax,], base, offset, []),
             _ => with_memory!(self, [cmp rax,], base, offset, []),
         }
@@ -166,6 +186,35 @@ impl BridgeAssembler for Emitter<'_> {
         with_memory!(self, [cvtsd2ss Rx(to), QWORD], number(base), offset as i32, []);
     }
 
+    fn load_widened(&mut self, to: u8, base: Role, offset: u32) {
+        dynasm!(self.ops ; .arch x64 ; xorps Rx(to), Rx(to));
+        with_memory!(self, [cvtss2sd Rx(to), DWORD], number(base), offset as i32, []);
+    }
+
+    fn convert_int(&mut self, to: u8, from: Role, width: Width) {
+        let from = number(from);
+        dynasm!(self.ops ; .arch x64 ; xorps Rx(to), Rx(to));
+        match width {
+            Width::B4 => dynasm!(self.ops ; .arch x64 ; cvtsi2ss Rx(to), Rd(from)),
+            _ => dynasm!(self.ops ; .arch x64 ; cvtsi2sd Rx(to), Rd(from)),
+        }
+    }
+
+    fn load_exact_long(&mut self, to: u8, base: Role, offset: u32, label: DynamicLabel) {
+        with_memory!(self, [mov rax,], number(base), offset as i32, []);
+        // -2^53 to 2^53, moved to 0 to 2^54.
+        dynasm!(self.ops
+            ; .arch x64
+            ; xorps Rx(to), Rx(to)
+            ; cvtsi2sd Rx(to), rax
+            ; mov r10, QWORD INTEGER_EXACT as i64
+            ; add rax, r10
+            ; add r10, r10
+            ; cmp rax, r10
+            ; ja =>label
+        );
+    }
+
     fn load_converted(&mut self, to: u8, base: Role, offset: u32) {
         dynasm!(self.ops ; .arch x64 ; xorps Rx(to), Rx(to));
         with_memory!(self, [cvtsi2sd Rx(to), DWORD], number(base), offset as i32, []);
@@ -193,8 +242,17 @@ impl BridgeAssembler for Emitter<'_> {
         }
     }
 
-    fn extend_long(&mut self, register: Role) {
-        dynasm!(self.ops ; .arch x64 ; movsxd Rq(number(register)), Rd(number(register)));
+    fn extend_long(&mut self, to: Role, from: Role, width: Width, signed: bool) {
+        let (to, from) = (number(to), number(from));
+        match width {
+            Width::S1 => dynasm!(self.ops ; .arch x64 ; movsx Rq(to), Rb(from)),
+            Width::U1 => dynasm!(self.ops ; .arch x64 ; movzx Rd(to), Rb(from)),
+            Width::S2 => dynasm!(self.ops ; .arch x64 ; movsx Rq(to), Rw(from)),
+            Width::U2 => dynasm!(self.ops ; .arch x64 ; movzx Rd(to), Rw(from)),
+            Width::B4 if signed => dynasm!(self.ops ; .arch x64 ; movsxd Rq(to), Rd(from)),
+            Width::B4 => dynasm!(self.ops ; .arch x64 ; mov Rd(to), Rd(from)),
+            Width::B8 | Width::B16 | Width::B32 => dynasm!(self.ops ; .arch x64 ; mov Rq(to), Rq(from)),
+        }
     }
 
     fn branch_unless_int(&mut self, register: Role, signed: bool, label: DynamicLabel) {

@@ -2,8 +2,12 @@
 //!
 //! The host has the values and the native functions of QuickJS: a payload and a tag in two registers, and a pointer to
 //! the arguments. What the stubs do with it is compared with a reference that is written in plain Rust.
+//! `atoms` has a host like q.
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod atoms;
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -28,6 +32,10 @@ const NULL: i32 = 2;
 const UNDEFINED: i32 = 3;
 const BIG: i32 = 7;
 const DOUBLE: i32 = 8;
+const BYTE: i32 = 9;
+const SHORT: i32 = -5005;
+const FLOAT: i32 = 5006;
+const ADDRESS: i32 = -1;
 
 const ENTRY: &str = "struct value { unsigned long payload; long tag; }; struct value native(void *context, \
                      struct value this, int count, struct value *arguments, int magic, struct value *data)";
@@ -97,6 +105,10 @@ fn tag(payload: Payload) -> i32 {
         Payload::Null => NULL,
         Payload::Int64 => BIG,
         Payload::Double => DOUBLE,
+        Payload::Byte => BYTE,
+        Payload::Int16 => SHORT,
+        Payload::Float => FLOAT,
+        Payload::Address => ADDRESS,
     }
 }
 
@@ -116,8 +128,9 @@ fn spec(arguments: &[Vec<Payload>], boxing: Boxing) -> Spec {
         entry: Signature::parse(ENTRY).unwrap(),
         arguments: arguments.iter().enumerate().map(argument).collect(),
         record: Operand::Memory(Place { parameter: 5, offset: 0 }),
-        context: 0,
+        context: Some(0),
         errno: true,
+        home: false,
         fallback: fallback as *const c_void,
         failed: failed as *const c_void,
         boxing,
@@ -211,8 +224,12 @@ fn is_defined(kind: Kind, payload: Payload) -> bool {
     match payload {
         Payload::Int32 | Payload::Double => true,
         Payload::Bool => matches!(kind, Kind::Bool | Kind::Integer(..)),
-        Payload::Null => kind == Kind::Pointer,
-        Payload::Int64 => !matches!(kind, Kind::Float | Kind::Double),
+        Payload::Byte | Payload::Int16 => kind != Kind::Pointer,
+        Payload::Null | Payload::Address => {
+            kind == Kind::Pointer || matches!(kind, Kind::Integer(_, high) if high > u32::MAX.into())
+        }
+        Payload::Int64 => kind != Kind::Float,
+        Payload::Float => matches!(kind, Kind::Float | Kind::Double),
     }
 }
 
@@ -227,8 +244,20 @@ fn reference(payload: Payload, bits: u64, kind: Kind) -> Option<u64> {
     };
     let in_range = |value: i128| (low <= value && value <= high).then_some(value as u64);
     let (int, double) = (bits as u32 as i32, f64::from_bits(bits));
+    let (byte, short, long, float) = (bits as u8, bits as u16 as i16, bits as i64, f32::from_bits(bits as u32));
     match (payload, kind) {
         (Payload::Null, _) => Some(0),
+        // The tests have it hold its own address.
+        (Payload::Address, _) => Some(bits),
+        (Payload::Byte, Kind::Double) => Some(f64::from(byte).to_bits()),
+        (Payload::Byte, Kind::Float) => Some(f32::from(byte).to_bits().into()),
+        (Payload::Byte, _) => in_range(byte.into()),
+        (Payload::Int16, Kind::Double) => Some(f64::from(short).to_bits()),
+        (Payload::Int16, Kind::Float) => Some(f32::from(short).to_bits().into()),
+        (Payload::Int16, _) => in_range(short.into()),
+        (Payload::Float, Kind::Double) => Some(f64::from(float).to_bits()),
+        (Payload::Float, _) => Some(float.to_bits().into()),
+        (Payload::Int64, Kind::Double) => (long.unsigned_abs() <= 1 << 53).then(|| (long as f64).to_bits()),
         (Payload::Double, Kind::Double) => Some(bits),
         (Payload::Double, Kind::Float) => Some((double as f32).to_bits().into()),
         (Payload::Int32, Kind::Double) => Some(f64::from(int).to_bits()),
@@ -240,11 +269,21 @@ fn reference(payload: Payload, bits: u64, kind: Kind) -> Option<u64> {
         (Payload::Int32 | Payload::Bool, _) => in_range(int.into()),
         // As bits where the type is as wide.
         (Payload::Int64, _) if high == u64::MAX.into() => Some(bits),
-        (Payload::Int64, _) => in_range((bits as i64).into()),
+        (Payload::Int64, _) => in_range(long.into()),
     }
 }
 
-const PAYLOADS: [Payload; 5] = [Payload::Int32, Payload::Double, Payload::Bool, Payload::Null, Payload::Int64];
+const PAYLOADS: [Payload; 9] = [
+    Payload::Int32,
+    Payload::Double,
+    Payload::Bool,
+    Payload::Null,
+    Payload::Int64,
+    Payload::Byte,
+    Payload::Int16,
+    Payload::Float,
+    Payload::Address,
+];
 
 /// Payloads at the edges of what fits.
 fn edges(payload: Payload) -> Vec<u64> {
@@ -260,6 +299,14 @@ fn edges(payload: Payload) -> Vec<u64> {
     match payload {
         Payload::Bool => vec![0, 1],
         Payload::Null => vec![0, 5],
+        Payload::Address => vec![0],
+        Payload::Byte => (0..=255).map(|byte| byte | 0xdead_beef_dead_be00).collect(),
+        Payload::Int16 => integers.iter().map(|integer| u64::from(*integer as u16) | 0xdead_beef_dead_0000).collect(),
+        Payload::Float => {
+            let others = [0.5, -0.0, 1e30, 1e-42, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MIN_POSITIVE];
+            let floats = integers.iter().map(|integer| *integer as f32).chain(others);
+            floats.map(|float| u64::from(float.to_bits()) | 0xdead_beef << 32).collect()
+        }
         Payload::Int64 => integers.iter().map(|integer| *integer as u64).collect(),
         // What is above the payload of an integer is nobody's.
         Payload::Int32 => integers.iter().map(|integer| u64::from(*integer as u32) | 0xdead_beef << 32).collect(),
@@ -323,9 +370,11 @@ fn payloads_become_arguments_or_go_to_the_fallback() {
             let function = Function::new(&engine, &spec(std::slice::from_ref(&cases), tags(None)), &callee, target);
             for payload in PAYLOADS {
                 for bits in edges(payload) {
+                    let mut values = [Value { payload: bits, tag: tag(payload).into() }];
+                    let bits = point_at_themselves(&mut values)[0].payload;
                     let expected = if cases.contains(&payload) { reference(payload, bits, kind) } else { None };
                     SEEN.set(0x5555_5555_5555_5555);
-                    let value = function.call(&[Value { payload: bits, tag: tag(payload).into() }]);
+                    let value = function.call(&values);
                     let found = (value != FELL_BACK).then(|| SEEN.get());
                     let same = match (found, expected) {
                         (Some(found), Some(expected)) if kind == Kind::Float || kind == Kind::Double => {
@@ -343,6 +392,14 @@ fn payloads_become_arguments_or_go_to_the_fallback() {
         }
     }
     assert!(passed > 1000, "{passed}");
+}
+
+/// Has payloads that are taken for their addresses hold them.
+fn point_at_themselves(values: &mut [Value]) -> &[Value] {
+    for value in values.iter_mut().filter(|value| value.tag == ADDRESS.into()) {
+        value.payload = ptr::from_ref(value).addr() as u64;
+    }
+    values
 }
 
 fn is_nan(kind: Kind, bits: u64) -> bool {
@@ -606,8 +663,8 @@ fn what_no_stub_can_be_made_of_is_an_error() {
     with(&|spec| spec.entry = Signature::parse("long f(void *, long, int, void *, int, void *)").unwrap());
     with(&|spec| spec.record = Operand::Parameter(2));
     with(&|spec| spec.record = Operand::Memory(Place { parameter: 5, offset: 4 }));
-    with(&|spec| spec.context = 6);
-    with(&|spec| spec.context = 1);
+    with(&|spec| spec.context = Some(6));
+    with(&|spec| spec.context = Some(1));
     with(&|spec| spec.arguments[0].cases.clear());
     with(&|spec| spec.arguments[0].tag.offset = 9);
     with(&|spec| spec.arguments[0].payload.offset = 1 << 20);
@@ -682,6 +739,12 @@ fn some_values(random: &mut Gen, kinds: &[Kind], cases: &[Vec<Payload>]) -> (Vec
             all.push(fits);
             all
         });
+    }
+    point_at_themselves(&mut arguments);
+    for (argument, expected) in arguments.iter().zip(expected.iter_mut().flatten()) {
+        if argument.tag == ADDRESS.into() {
+            *expected = argument.payload;
+        }
     }
     (arguments, expected)
 }
@@ -790,19 +853,21 @@ fn arguments_change_places() {
     let signature = Signature::new(Type::I64, [const { Type::I64 }; COUNT]).unwrap();
     let mut random = Gen::new(100);
     for _ in 0..300 {
-        let from: Vec<usize> = (0..COUNT).map(|_| usize::arbitrary(&mut random) % COUNT).collect();
-        let argument = |index: &usize| Argument {
+        let from: Vec<(usize, bool)> =
+            (0..COUNT).map(|_| (usize::arbitrary(&mut random) % COUNT, bool::arbitrary(&mut random))).collect();
+        let argument = |(index, address): &(usize, bool)| Argument {
             tag: Place { parameter: index + 1, offset: mem::offset_of!(Atom, tag) as u32 },
             tag_width: TagWidth::Byte,
             payload: Place { parameter: index + 1, offset: mem::offset_of!(Atom, payload) as u32 },
-            cases: vec![Case { tag: LONG.into(), payload: Payload::Int64 }],
+            cases: vec![Case { tag: LONG.into(), payload: if *address { Payload::Address } else { Payload::Int64 } }],
         };
         let spec = Spec {
             entry: Signature::new(Type::pointer(), vec![Type::pointer(); COUNT + 1]).unwrap(),
             arguments: from.iter().map(argument).collect(),
             record: Operand::Parameter(0),
-            context: 0,
+            context: Some(0),
             errno: bool::arbitrary(&mut random),
+            home: false,
             fallback: give_nothing as *const c_void,
             failed: give_nothing as *const c_void,
             boxing: Boxing::Call(give_bits as *const c_void),
@@ -818,7 +883,13 @@ fn arguments_change_places() {
             unsafe { native(&raw const record, a, b, c, d, e, f, g, h, i) }
         };
         assert_eq!(call(&atoms), 2, "{from:?}");
-        let expected: Vec<i64> = from.iter().map(|index| 1000 + *index as i64).collect();
+        let expected: Vec<i64> = from
+            .iter()
+            .map(|(index, address)| {
+                let payload = &atoms[*index].payload;
+                if *address { ptr::from_ref(payload).addr() as i64 } else { *payload }
+            })
+            .collect();
         assert_eq!(GOT.get().as_slice(), expected);
         let others: Vec<Atom> = (0..COUNT).map(|_| Atom { pad: [9; 2], tag: LONG - 1, payload: 0 }).collect();
         assert_eq!(call(&others), 0);

@@ -1,0 +1,162 @@
+//! What q finds in the library by name, with `2:`.
+//!
+//! ffikdb's own C functions have its names, so that its `ffi.q` loads this library as well; those beyond it begin with
+//! `ffi_`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::convert::to_q;
+use crate::error::{Class, Fault, Result};
+use crate::function::{Manner, by_inference, listed, own_rank};
+use crate::host::{K, Object, Owned, api, kind};
+use crate::letters::{Letters, Scalar};
+use crate::thread::{self, Thread};
+use crate::{host, symbols, variables, variadic};
+
+/// Runs a function that q has called: q's functions are looked up first, and an error is signalled.
+fn enter(run: impl FnOnce() -> Result<*mut Object>) -> *mut Object {
+    if let Err(name) = host::api::find() {
+        return host::api::report_missing(name);
+    }
+    thread::begin();
+    let result = catch_unwind(AssertUnwindSafe(run));
+    let result =
+        result.unwrap_or_else(|_| Err(Fault::new(Class::Os, "ffikdb has failed; what it says is on standard error")));
+    result.unwrap_or_else(|fault| fault.signal())
+}
+
+macro_rules! exports {
+    ($($(#[$about:meta])* $name:ident($($parameter:ident),*) $body:block)*) => { $(
+        $(#[$about])*
+        ///
+        /// # Safety
+        /// Called by q, with objects of its own.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C-unwind" fn $name($($parameter: *mut Object),*) -> *mut Object {
+            enter(move || {
+                // SAFETY: said by the caller.
+                $(let $parameter = unsafe { K::new($parameter) };)*
+                $body
+            })
+        }
+    )* };
+}
+
+exports! {
+    /// `.ffi.bind[f;argument letters;result letter]`: a function of one list.
+    bind(function, parameters, result) {
+        bound("bind", function, parameters, result, Manner::Listed).map(Owned::into_raw)
+    }
+
+    /// `.ffi.fn[f;argument letters;result letter]`: a function of its own rank.
+    ffi_fn(function, parameters, result) {
+        bound("fn", function, parameters, result, Manner::OwnRank).map(Owned::into_raw)
+    }
+
+    /// `.ffi.callFunction[f or (letter;f);list]`.
+    call_function(function, arguments) {
+        let (result, symbol) = variables::with_letter(function).map_err(|fault| fault.at("callFunction"))?;
+        by_inference::call(&symbol, result, arguments)
+    }
+
+    /// `.ffi.cvar[v or (letter;v)]`.
+    cvar(variable) {
+        variables::read(variable).map_err(|fault| fault.at("cvar"))
+    }
+
+    /// `.ffi.loadlib[library]`: its symbols are in the process from then on.
+    loadlib(library) {
+        let path = symbols::text(library).map_err(|fault| fault.at("loadlib"))?;
+        symbols::load(&path).map_err(|fault| fault.at("loadlib"))?;
+        Ok(std::ptr::null_mut())
+    }
+
+    /// `.ffi.setErrno[n]`: gives what it was.
+    set_errno(number) {
+        thread::with(|thread| set(thread, number))
+    }
+
+    /// `.ffi.deref[address;letters;index]`: the members of a struct.
+    deref(address, members, index) {
+        variables::follow(address, members, index)
+    }
+
+    /// `.ffi.kfn[name;n]`: a C function that takes and gives q's objects, as a q function of rank n.
+    bind_K_function(function, rank) {
+        let symbol = symbols::find(function).map_err(|fault| fault.at("kfn"))?;
+        let count = match rank.t() {
+            t if t == -kind::INT => rank.int().into(),
+            t if t == -kind::LONG => rank.long(),
+            t => return Err(Fault::of_type(format!("kfn: a number of arguments: {t}h"))),
+        };
+        if !(1..=own_rank::MOST as i64).contains(&count) {
+            return Err(Fault::new(Class::Rank, format!("kfn: {}: 1 to 8 arguments, not {count}", symbol.name)));
+        }
+        // SAFETY: who names the function answers for what it takes.
+        Ok(unsafe { (api().dl)(symbol.address, count) })
+    }
+
+    /// `.ffi.cif[argument letters;result letter]`: what `.ffi.call` is told of a function.
+    ffi_cif(parameters, result) {
+        Letters::read(parameters, result).map_err(|fault| fault.at("cif"))?;
+        let mark = Owned::vector(kind::BYTE, 0);
+        let empty = Owned::vector(kind::BYTE, 0);
+        Ok(Owned::list(vec![mark, empty, parameters.to_owned(), result.to_owned()]).into_raw())
+    }
+
+    /// `.ffi.call[cif;function;list]`.
+    call(interface, function, arguments) {
+        let (parameters, result) = match interface.t() {
+            kind::LIST if interface.count() == 4 => (interface.items()[2], interface.items()[3]),
+            t => return Err(Fault::of_type(format!("call: what .ffi.cif gives: {t}h"))),
+        };
+        let function = bound("call", function, parameters, result, Manner::Listed)?;
+        apply(&function, arguments)
+    }
+}
+
+/// Applies a function of one argument.
+fn apply(function: &Owned, argument: K<'_>) -> Result<*mut Object> {
+    let list = Owned::list(vec![argument.to_owned()]);
+    // SAFETY: a function and a list. Where it fails, the error is pending, as it would be where we fail.
+    Ok(unsafe { (api().dot)(function.as_ptr(), list.as_ptr()) })
+}
+
+/// The q function for a C function.
+fn bound(caller: &str, function: K<'_>, parameters: K<'_>, result: K<'_>, manner: Manner) -> Result<Owned> {
+    let symbol = symbols::find(function).map_err(|fault| fault.at(caller))?;
+    let named = |fault: Fault| fault.at(&symbol.name);
+    let mut letters = Letters::read(parameters, result).map_err(named)?;
+    if let Some(fixed) = variadic::fixed(&symbol.name) {
+        letters.fixed = letters.fixed.min(fixed);
+    }
+    thread::with(|thread| {
+        thread.main().map_err(named)?.functions.get_or_make(
+            &symbol,
+            letters,
+            manner,
+            match manner {
+                Manner::Listed => listed::make,
+                Manner::OwnRank => own_rank::make,
+            },
+        )
+    })
+}
+
+/// Sets what C finds in errno, where it is given a number that is not null; gives what it was.
+fn set(thread: &Thread, number: K<'_>) -> Result<*mut Object> {
+    let before = thread.bridge.errno.get();
+    let number = match number.t() {
+        t if t == -kind::INT => Some(number.int()).filter(|number| *number != i32::MIN),
+        t if t == -kind::LONG && number.long() != i64::MIN => {
+            let fits = i32::try_from(number.long());
+            Some(fits.map_err(|_| Fault::of_type(format!("setErrno: {} is no int", number.long())))?)
+        }
+        t if t == -kind::SHORT => Some(number.short().into()),
+        _ => None,
+    };
+    if let Some(number) = number {
+        thread.bridge.errno.set(number);
+    }
+    Ok(to_q::atom(Scalar::Int, kind::INT, before as u64))
+}

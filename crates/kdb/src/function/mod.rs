@@ -1,0 +1,184 @@
+//! C functions as q calls them.
+//!
+//! A function is bound once for its address, its letters and its manner, and kept for the process, as the q function that
+//! is given out for it cannot be taken back: who binds the same again gets the same.
+//!
+//! `.ffi.fn` gives functions of their own rank ([`own_rank`]), `.ffi.bind` functions of one list ([`listed`]). Both call
+//! through [`Function::call`]; in front of it, where the machine allows, stands emitted code that knows q's objects
+//! ([`stub`]).
+
+pub(crate) mod by_inference;
+pub(crate) mod listed;
+pub(crate) mod own_rank;
+mod stub;
+mod vectors;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::OnceLock;
+
+use jitcall::{Bridge, Errno, Slot};
+
+use crate::callback;
+use crate::convert::{to_c, to_q};
+use crate::error::{Class, Fault, Result};
+use crate::host::{K, Object, Owned};
+use crate::letters::{Letters, Meaning, Scalar};
+use crate::symbols::Symbol;
+use crate::thread::{self, Thread};
+
+/// How many arguments need no memory on the heap.
+const FEW: usize = 16;
+
+/// A C function with its letters.
+pub(crate) struct Function {
+    /// What errors call it.
+    pub(crate) name: String,
+    pub(crate) letters: Letters,
+    function: jitcall::Function,
+    /// The code in front of it, which takes each argument by itself.
+    stub: OnceLock<Bridge>,
+}
+
+/// How q passes the arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Manner {
+    /// In one list.
+    Listed,
+    /// Each by itself.
+    OwnRank,
+}
+
+/// The functions that were bound.
+#[derive(Default)]
+pub(crate) struct Functions {
+    bound: RefCell<HashMap<(*const c_void, Letters, Manner), Bound>>,
+    /// Which function is behind an object of q's. The objects are kept, so that their addresses stay theirs.
+    objects: RefCell<HashMap<*mut Object, &'static Function>>,
+}
+
+/// What q was given for a function.
+struct Bound(Owned);
+
+impl Function {
+    /// # Errors
+    /// What the engine says of the signature.
+    pub(crate) fn new(symbol: &Symbol, letters: Letters) -> Result<Function> {
+        let signature = letters.signature(&symbol.name)?;
+        let function = jitcall::Function::new(symbol.address, signature)?;
+        Ok(Function { name: symbol.name.clone(), letters, function, stub: OnceLock::new() })
+    }
+
+    /// Calls it: the arguments to words, the call, the result to an object.
+    ///
+    /// # Errors
+    /// `'rank` where there are too many arguments or too few, `'type` where one does not fit its letter, and what a
+    /// callback has failed with.
+    pub(crate) fn call(&self, arguments: &[K<'_>]) -> Result<*mut Object> {
+        self.check_count(arguments.len())?;
+        thread::with(|thread| self.call_on(thread, arguments))
+    }
+
+    fn call_on(&self, thread: &Thread, arguments: &[K<'_>]) -> Result<*mut Object> {
+        let mut temporaries = to_c::Temporaries::new();
+        let (mut few, mut many) = ([0; FEW], Vec::new());
+        let words = match few.get_mut(..arguments.len()) {
+            Some(words) => words,
+            None => {
+                many.resize(arguments.len(), 0);
+                &mut many[..]
+            }
+        };
+        for (index, (word, argument)) in words.iter_mut().zip(arguments).enumerate() {
+            *word = self.word(thread, index, *argument, &mut temporaries)?;
+        }
+        let mut result = [0_u64; 2];
+        // SAFETY: there is a word for each argument, and room for every result that a letter stands for.
+        unsafe { self.call_words(thread, words, result.as_mut_ptr().cast()) };
+        if thread.has_failed()
+            && let Some(failure) = thread.take_failure()
+        {
+            return Err(failure);
+        }
+        // SAFETY: the function's result is there, as its letter says.
+        unsafe { to_q::read(self.letters.result, result.as_ptr().cast()) }
+            .map_err(|fault| fault.at(format_args!("{}: result", self.name)))
+    }
+
+    /// The word of an argument.
+    fn word(&self, thread: &Thread, index: usize, value: K<'_>, temporaries: &mut to_c::Temporaries) -> Result<u64> {
+        let letter = self.letters.parameters[index];
+        let word = match letter.meaning() {
+            Meaning::Callback if value.t() == crate::host::kind::LIST => callback::pointer(thread, value),
+            _ => to_c::argument(letter, value, temporaries),
+        };
+        match word {
+            // C's promotion of a variadic float; integers are extended in the word already.
+            Ok(word) if index >= self.letters.fixed && letter.scalar() == Some(Scalar::Real) => {
+                Ok(f64::from(f32::from_bits(word as u32)).to_bits())
+            }
+            word => word.map_err(|fault| fault.at(self.place(index))),
+        }
+    }
+
+    /// Calls it with words, and keeps what it leaves in errno.
+    ///
+    /// # Safety
+    /// There is a word for each parameter, and room for the result.
+    pub(crate) unsafe fn call_words(&self, thread: &Thread, words: &[u64], result: *mut u8) {
+        Errno(thread.bridge.errno.get()).set();
+        // SAFETY: every parameter is one slot, which is a word; who declared the function answers for the rest.
+        unsafe { self.function.call_slots(words.as_ptr().cast::<Slot>(), result) };
+        thread.bridge.errno.set(Errno::get().0);
+    }
+
+    /// What errors call an argument: `pow: argument 2 ("f")`.
+    pub(crate) fn place(&self, index: usize) -> String {
+        format!("{}: argument {} ({})", self.name, index + 1, self.letters.parameters[index])
+    }
+
+    pub(crate) fn check_count(&self, given: usize) -> Result<()> {
+        let expected = self.letters.parameters.len();
+        if given == expected {
+            return Ok(());
+        }
+        let plural = if expected == 1 { "" } else { "s" };
+        Err(Fault::new(Class::Rank, format!("{}: expected {expected} argument{plural}, got {given}", self.name)))
+    }
+
+    /// The machine code in front of it, where there is any.
+    pub(crate) fn stub(&self) -> Option<&Bridge> {
+        self.stub.get()
+    }
+}
+
+impl Functions {
+    /// The q function for a C function, letters and a manner: the one there is, or a new one.
+    ///
+    /// # Errors
+    /// What `make` says.
+    pub(crate) fn get_or_make(
+        &self,
+        symbol: &Symbol,
+        letters: Letters,
+        manner: Manner,
+        make: impl FnOnce(&'static Function) -> Result<Owned>,
+    ) -> Result<Owned> {
+        let key = (symbol.address.cast_const(), letters.clone(), manner);
+        if let Some(Bound(made)) = self.bound.borrow().get(&key) {
+            return Ok(made.as_k().to_owned());
+        }
+        let named = |fault: Fault| fault.at(&symbol.name);
+        let function: &'static Function = Box::leak(Box::new(Function::new(symbol, letters).map_err(named)?));
+        let made = make(function).map_err(named)?;
+        self.objects.borrow_mut().insert(made.as_ptr(), function);
+        self.bound.borrow_mut().insert(key, Bound(made.as_k().to_owned()));
+        Ok(made)
+    }
+
+    /// The function behind an object of q's, if it is one of these.
+    pub(crate) fn behind(&self, object: K<'_>) -> Option<&'static Function> {
+        self.objects.borrow().get(&object.as_ptr()).copied()
+    }
+}

@@ -1,0 +1,82 @@
+//! Functions of their own rank: q calls them as it calls its own, with projections and adverbs.
+//!
+//! q knows a native function by the address of its code alone, so each has code of its own: where the engine makes machine
+//! code, a bridge stub that reads q's objects ([`stub`](super::stub)); behind it, and without a JIT in its place, a closure
+//! of the engine, which comes here.
+
+use std::ffi::c_void;
+
+use jitcall::closure::{Arguments, Outcome};
+use jitcall::{Engine, Signature, Type};
+
+use super::{Function, stub};
+use crate::error::{Class, Fault, Result};
+use crate::host::api::Code;
+use crate::host::{K, Object, Owned, api, kind};
+
+/// The most arguments that q passes to a native function.
+pub(crate) const MOST: usize = 8;
+
+/// The q function of a C function. Functions without arguments take `::`, those of more than eight a list of them.
+///
+/// # Errors
+/// Where the engine has no entry left.
+pub(crate) fn make(function: &'static Function) -> Result<Owned> {
+    let rank = rank(function);
+    let code = code(rank, move |arguments| apply(function, arguments))?;
+    let code = in_front(function, code);
+    // SAFETY: the code takes so many objects.
+    Ok(unsafe { Owned::new((api().dl)(code, rank as i64)) })
+}
+
+fn rank(function: &Function) -> usize {
+    match function.letters.parameters.len() {
+        0 => 1,
+        count if count > MOST => 1,
+        count => count,
+    }
+}
+
+/// The function's stub, where one can be made whose parameters are the arguments; else the code that it would lead to.
+pub(super) fn in_front(function: &'static Function, code: Code) -> Code {
+    if !(1..=MOST).contains(&function.letters.parameters.len()) {
+        return code;
+    }
+    match stub::make(function, code) {
+        Some(stub) => function.stub.get_or_init(|| stub).as_ptr(),
+        None => code,
+    }
+}
+
+/// Code for q that runs a function of so many objects, and stays for the process.
+///
+/// # Errors
+/// Where the engine has no entry left.
+pub(crate) fn code(rank: usize, run: impl Fn(&[K<'_>]) -> Result<*mut Object> + Send + Sync + 'static) -> Result<Code> {
+    let signature = Signature::new(Type::pointer(), vec![Type::pointer(); rank])?;
+    let interface = Engine::global().prepare_callback(&signature)?;
+    let closure = interface.slots_shared(move |arguments: Arguments<'_>, outcome: Outcome<'_>| {
+        // SAFETY: q passes so many objects, none of them null; `K` is a pointer, as each slot is.
+        let arguments = unsafe { std::slice::from_raw_parts(arguments.as_ptr().cast::<K<'_>>(), rank) };
+        let result = run(arguments).unwrap_or_else(|fault| fault.signal());
+        // SAFETY: the result is a pointer.
+        unsafe { outcome.write(result.cast::<c_void>()) };
+    })?;
+    Ok(closure.leak())
+}
+
+/// Calls the function with what q passes.
+fn apply(function: &Function, arguments: &[K<'_>]) -> Result<*mut Object> {
+    match function.letters.parameters.len() {
+        0 if arguments[0].is_null() => function.call(&[]),
+        0 => Err(Fault::new(Class::Rank, format!("{}: expected no arguments", function.name))),
+        count if count > MOST && arguments[0].t() != kind::LIST => {
+            let given = arguments[0].t();
+            Err(Fault::new(Class::Rank, format!("{}: expected a list of {count} arguments: {given}h", function.name)))
+        }
+        count if count > MOST => {
+            super::vectors::call(function, super::listed::without_end(arguments[0].items(), count))
+        }
+        _ => super::vectors::call(function, arguments),
+    }
+}

@@ -1,0 +1,182 @@
+//! The code in front of [`Function::call`](super::Function::call): a bridge stub that reads the atoms of the types that a
+//! function's letters stand for, and has q's own constructors make the result.
+//!
+//! What is not of those types goes to the function's closure, which converts it or says why not. So does everything on other
+//! threads than q's main one: the stub keeps errno, and what callbacks have failed with, in words of that thread.
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+use jitcall::bridge::{Argument, Boxing, Bridge, Case, Operand, Payload, Place, Record, Spec, TagWidth};
+use jitcall::{Engine, Signature, Type};
+
+use super::Function;
+use crate::convert::to_q;
+use crate::host::api::Code;
+use crate::host::object::{ELEMENTS_AT, PAYLOAD_AT, TYPE_AT};
+use crate::host::{Object, api, kind};
+use crate::letters::{Letter, Letters, Meaning, Scalar};
+use crate::thread::{self, Thread};
+
+/// The stub of a function, whose calls that it cannot make go to `fallback`; `None` where the engine makes none: without a
+/// JIT, with callbacks or texts among the arguments.
+pub(super) fn make(function: &Function, fallback: Code) -> Option<Bridge> {
+    let thread = thread::main()?;
+    let letters = &function.letters;
+    let arguments: Option<Vec<Argument>> =
+        letters.parameters.iter().enumerate().map(|(index, letter)| argument(letters, index, *letter)).collect();
+    let target = Cell::new(function.function.target());
+    // The code that reads it can be called as long as the process runs.
+    let record: &'static Record = Box::leak(Box::new(Record { target, state: &raw const thread.bridge }));
+    let spec = Spec {
+        entry: Signature::new(Type::pointer(), vec![Type::pointer(); letters.parameters.len()]).ok()?,
+        arguments: arguments?,
+        record: Operand::Constant(record),
+        context: None,
+        errno: true,
+        home: true,
+        fallback,
+        failed: failed as *const c_void,
+        boxing: boxing(letters.result),
+    };
+    Engine::global().bridge(&spec, function.function.signature()).ok()
+}
+
+/// What emitted code does with an argument; `None` where that is nothing.
+fn argument(letters: &Letters, index: usize, letter: Letter) -> Option<Argument> {
+    let case = |t: i8, payload| Case { tag: t.into(), payload };
+    let atom = |t: i8, payload| case(-t, payload);
+    // Behind the fixed arguments C promotes: a float is a double there.
+    let (at, cases) = match letter.meaning() {
+        Meaning::Number(Scalar::Real, t) if index < letters.fixed => (PAYLOAD_AT, vec![atom(t, Payload::Float)]),
+        Meaning::Number(scalar, t) => (PAYLOAD_AT, atoms(scalar, t)),
+        Meaning::Size => (PAYLOAD_AT, vec![atom(kind::LONG, Payload::Int64)]),
+        Meaning::Raw => (PAYLOAD_AT, vec![atom(kind::LONG, Payload::Int64), case(kind::UNARY, Payload::Null)]),
+        Meaning::Symbol => (PAYLOAD_AT, vec![atom(kind::SYMBOL, Payload::Int64)]),
+        Meaning::Guid => (ELEMENTS_AT, vec![atom(kind::GUID, Payload::Address)]),
+        Meaning::Pointer(to) => (ELEMENTS_AT, vectors(to)?.into_iter().map(|t| case(t, Payload::Address)).collect()),
+        Meaning::Callback | Meaning::Void => return None,
+    };
+    Some(Argument {
+        tag: Place { parameter: index, offset: TYPE_AT },
+        tag_width: TagWidth::Byte,
+        payload: Place { parameter: index, offset: at },
+        cases,
+    })
+}
+
+/// The atoms that a number may be: its own type, q's plain number of the same C type, and longs, which q's literals are,
+/// where they fit.
+fn atoms(scalar: Scalar, own: i8) -> Vec<Case> {
+    let (plain, payload) = match scalar {
+        Scalar::Byte => (kind::BYTE, Payload::Byte),
+        Scalar::Short => (kind::SHORT, Payload::Int16),
+        Scalar::Int => (kind::INT, Payload::Int32),
+        Scalar::Long => (kind::LONG, Payload::Int64),
+        Scalar::Real => (kind::REAL, Payload::Float),
+        Scalar::Float => (kind::FLOAT, Payload::Double),
+    };
+    let mut cases = vec![Case { tag: (-own).into(), payload }];
+    if plain != own {
+        cases.push(Case { tag: (-plain).into(), payload });
+    }
+    if matches!(scalar, Scalar::Int | Scalar::Float) {
+        cases.push(Case { tag: (-kind::LONG).into(), payload: Payload::Int64 });
+    }
+    cases
+}
+
+/// The vectors whose elements are of a letter's type; `None` of texts, whose ends are looked at.
+fn vectors(to: Letter) -> Option<Vec<i8>> {
+    Some(match to.meaning() {
+        Meaning::Number(Scalar::Byte, kind::CHAR) | Meaning::Void | Meaning::Pointer(_) => return None,
+        Meaning::Number(scalar, own) => {
+            let others = (kind::BOOLEAN..=kind::TIME).filter(|t| *t != own && Scalar::of_type(*t) == Some(scalar));
+            std::iter::once(own).chain(others).collect()
+        }
+        Meaning::Size | Meaning::Raw => vec![kind::LONG, kind::TIMESTAMP, kind::TIMESPAN],
+        Meaning::Guid => vec![kind::GUID],
+        Meaning::Symbol => vec![kind::SYMBOL],
+        Meaning::Callback => vec![kind::LIST],
+    })
+}
+
+/// Which function makes the result: one of q's own where it has one for the type.
+fn boxing(letter: Letter) -> Boxing {
+    let api = api();
+    let constructor = |function: *const c_void| Boxing::Constructor { function, leading: None };
+    let function = match letter.meaning() {
+        Meaning::Void => nothing as *const c_void,
+        Meaning::Number(Scalar::Byte, kind::BOOLEAN) => boolean as *const c_void,
+        Meaning::Number(Scalar::Byte, kind::CHAR) => api.kc as *const c_void,
+        Meaning::Number(Scalar::Byte, _) => api.kg as *const c_void,
+        Meaning::Number(Scalar::Short, _) => api.kh as *const c_void,
+        Meaning::Number(Scalar::Int, kind::INT) => api.ki as *const c_void,
+        Meaning::Number(Scalar::Int, kind::DATE) => api.kd as *const c_void,
+        Meaning::Number(Scalar::Int, kind::TIME) => api.kt as *const c_void,
+        Meaning::Number(Scalar::Int, t) => {
+            return Boxing::Constructor { function: int as *const c_void, leading: Some(t.into()) };
+        }
+        Meaning::Number(Scalar::Long, t @ (kind::TIMESTAMP | kind::TIMESPAN)) => {
+            return Boxing::Constructor { function: api.ktj as *const c_void, leading: Some((-t).into()) };
+        }
+        Meaning::Number(Scalar::Long, _) | Meaning::Size | Meaning::Raw => api.kj as *const c_void,
+        Meaning::Number(Scalar::Real, _) => api.ke as *const c_void,
+        Meaning::Number(Scalar::Float, kind::DATETIME) => api.kz as *const c_void,
+        Meaning::Number(Scalar::Float, _) => api.kf as *const c_void,
+        Meaning::Guid => guid as *const c_void,
+        Meaning::Symbol => symbol as *const c_void,
+        Meaning::Callback => given as *const c_void,
+        Meaning::Pointer(to) => {
+            let leading = Some(to.letter().into());
+            return Boxing::Constructor { function: pointed as *const c_void, leading };
+        }
+    };
+    constructor(function)
+}
+
+extern "C-unwind" fn nothing() -> *mut Object {
+    ptr::null_mut()
+}
+
+extern "C-unwind" fn boolean(bits: u64) -> *mut Object {
+    to_q::atom(Scalar::Byte, kind::BOOLEAN, bits)
+}
+
+/// A month, a minute or a second.
+extern "C-unwind" fn int(t: c_int, bits: u64) -> *mut Object {
+    to_q::atom(Scalar::Int, t as i8, bits)
+}
+
+/// # Safety
+/// Called by a stub with a result of C's; the same holds for those below.
+unsafe extern "C-unwind" fn guid(bytes: *const u8) -> *mut Object {
+    // SAFETY: who declared the function answers for it.
+    unsafe { to_q::guid(bytes) }
+}
+
+/// # Safety
+/// As for [`guid`].
+unsafe extern "C-unwind" fn symbol(text: *const u8) -> *mut Object {
+    // SAFETY: as above.
+    unsafe { to_q::symbol(text) }
+}
+
+extern "C-unwind" fn given(value: *mut Object) -> *mut Object {
+    value
+}
+
+/// # Safety
+/// As for [`guid`].
+unsafe extern "C-unwind" fn pointed(letter: c_int, address: *const u8) -> *mut Object {
+    let letter = Letter::new(letter as u8);
+    // SAFETY: as above.
+    let value = letter.and_then(|letter| unsafe { to_q::pointed(letter, address) });
+    value.unwrap_or_else(|fault| fault.signal())
+}
+
+/// Signals what a callback below the call has failed with.
+extern "C-unwind" fn failed(_: *const c_void, _: *const Record) -> *mut Object {
+    thread::with(Thread::take_failure).map_or(ptr::null_mut(), |fault| fault.signal())
+}

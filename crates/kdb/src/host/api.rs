@@ -1,0 +1,121 @@
+//! The functions of k.h, which the process has: q, or whatever plays it.
+
+use std::ffi::{CStr, c_char, c_double, c_int, c_void};
+use std::sync::OnceLock;
+
+use super::Object;
+
+/// A native function as `dl` takes it, whatever its number of parameters.
+pub(crate) type Code = *const c_void;
+
+macro_rules! functions {
+    ($($(#[$about:meta])* fn $name:ident($($parameter:ty),*) $(-> $result:ty)?;)*) => {
+        /// The functions, found in the process.
+        pub(crate) struct Api {
+            $($(#[$about])* pub(crate) $name: unsafe extern "C-unwind" fn($($parameter),* ) $(-> $result)?,)*
+        }
+
+        impl Api {
+            /// # Errors
+            /// The name of one that the process does not have.
+            fn find() -> Result<Api, &'static CStr> {
+                Ok(Api { $($name: {
+                    const NAME: &CStr = match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+                        Ok(name) => name,
+                        Err(_) => panic!("the name has one zero byte, at its end"),
+                    };
+                    let address = symbol(NAME).ok_or(NAME)?;
+                    // SAFETY: that is how k.h declares the function of this name.
+                    unsafe { std::mem::transmute::<*const c_void, unsafe extern "C-unwind" fn($($parameter),* ) $(-> $result)?>(address) }
+                },)* })
+            }
+        }
+    };
+}
+
+functions! {
+    /// A function of so many objects.
+    fn dl(Code, i64) -> *mut Object;
+    /// Applies a function to a list; null where that fails.
+    fn dot(*mut Object, *mut Object) -> *mut Object;
+    /// The pending error as an object, which is not pending then.
+    fn ee(*mut Object) -> *mut Object;
+    /// An atom of that type.
+    fn ka(c_int) -> *mut Object;
+    fn kb(c_int) -> *mut Object;
+    fn kc(c_int) -> *mut Object;
+    fn kd(c_int) -> *mut Object;
+    fn ke(c_double) -> *mut Object;
+    fn kf(c_double) -> *mut Object;
+    fn kg(c_int) -> *mut Object;
+    fn kh(c_int) -> *mut Object;
+    fn ki(c_int) -> *mut Object;
+    fn kj(i64) -> *mut Object;
+    fn ks(*mut c_char) -> *mut Object;
+    fn kt(c_int) -> *mut Object;
+    fn kz(c_double) -> *mut Object;
+    /// An atom of eight bytes: a timestamp or a timespan.
+    fn ktj(c_int, i64) -> *mut Object;
+    /// A vector, or a list, of that type and so many elements.
+    fn ktn(c_int, i64) -> *mut Object;
+    /// Has the function that is running fail with a text, which stays where it is.
+    fn krr(*const c_char) -> *mut Object;
+    fn r0(*mut Object);
+    fn r1(*mut Object) -> *mut Object;
+    /// No longer waits for a descriptor.
+    fn sd0(c_int);
+    /// Has the main loop call a function where a descriptor can be read.
+    fn sd1(c_int, unsafe extern "C-unwind" fn(c_int) -> *mut Object) -> *mut Object;
+    /// The one address of a symbol's text.
+    fn ss(*const c_char) -> *mut c_char;
+    /// The same for a text of that length.
+    fn sn(*const c_char, c_int) -> *mut c_char;
+    /// A dictionary of keys and values, which it takes over.
+    fn xD(*mut Object, *mut Object) -> *mut Object;
+    /// A table of a dictionary, which it takes over.
+    fn xT(*mut Object) -> *mut Object;
+}
+
+/// A symbol of the process.
+fn symbol(name: &CStr) -> Option<*const c_void> {
+    // SAFETY: the name ends.
+    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!address.is_null()).then_some(address.cast_const())
+}
+
+static API: OnceLock<Result<Api, &'static CStr>> = OnceLock::new();
+
+/// The functions, looked up by the first who asks.
+///
+/// # Errors
+/// The name of one that the process does not have.
+pub(crate) fn find() -> Result<&'static Api, &'static CStr> {
+    API.get_or_init(Api::find).as_ref().map_err(|name| *name)
+}
+
+/// The functions, once [`find`] has succeeded: nothing of this library runs before it has.
+#[inline]
+pub(crate) fn api() -> &'static Api {
+    match API.get() {
+        Some(Ok(api)) => api,
+        _ => unreachable!("every way in looks for q's functions first"),
+    }
+}
+
+/// Tells the host, or at least the user, that a function is not there.
+pub(crate) fn report_missing(name: &CStr) -> *mut Object {
+    const TEXT: &CStr = c"os: ffikdb: the process lacks a function of k.h; its name is on standard error";
+    eprintln!(
+        "ffikdb: this process has no function {}, which k.h declares: the library is for q",
+        name.to_string_lossy()
+    );
+    match symbol(c"krr") {
+        Some(krr) => {
+            // SAFETY: that is how k.h declares it.
+            let krr: unsafe extern "C" fn(*const c_char) -> *mut Object = unsafe { std::mem::transmute(krr) };
+            // SAFETY: the text stays.
+            unsafe { krr(TEXT.as_ptr()) }
+        }
+        None => std::ptr::null_mut(),
+    }
+}

@@ -1,0 +1,44 @@
+//! Callbacks that other threads wait for: q's main loop runs them.
+
+use std::ffi::c_int;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jitcall::closure;
+
+use crate::convert::to_q;
+use crate::error::{Class, Fault, Result};
+use crate::host::{Object, Owned, api};
+use crate::thread;
+
+/// Has q's main loop run callbacks that wait, from now on.
+///
+/// # Errors
+/// `'limit` where the system gives no descriptor.
+pub(crate) fn begin() -> Result<()> {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    if BEGUN.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let descriptor = closure::notifier().map_err(|error| Fault::new(Class::Limit, error.to_string()))?;
+    // SAFETY: the descriptor is open as long as this thread runs, which is q's main one.
+    let made = unsafe { (api().sd1)(descriptor.as_raw_fd(), serve) };
+    if made.is_null() {
+        return Err(Fault::new(Class::Limit, "q's main loop takes no more descriptors"));
+    }
+    BEGUN.store(true, Ordering::Relaxed);
+    // SAFETY: the reference is ours.
+    drop(unsafe { Owned::new(made) });
+    Ok(())
+}
+
+/// Runs what waits. No call is there that a failure could be reported by: it is written out, as q does with what its own
+/// main loop meets.
+unsafe extern "C-unwind" fn serve(_: c_int) -> *mut Object {
+    closure::serve();
+    if let Some(failure) = thread::with(|thread| if thread.has_failed() { thread.take_failure() } else { None }) {
+        eprintln!("'{failure}");
+    }
+    // Where it is given null, q waits no longer.
+    to_q::identity().into_raw()
+}

@@ -1,0 +1,111 @@
+//! What belongs to a thread: its errno as C left it, whether a callback has failed, and, on q's main thread, all that is
+//! kept for the process.
+
+use std::cell::{Cell, RefCell};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use jitcall::bridge::State;
+
+use crate::callback::Callbacks;
+use crate::error::{Class, Fault, Result};
+use crate::function::Functions;
+
+/// What belongs to a thread.
+pub(crate) struct Thread {
+    /// The words that emitted code reads and writes.
+    pub(crate) bridge: State,
+    /// What the first callback has failed with, until the call that led to it returns.
+    failure: RefCell<Option<Fault>>,
+    /// What is kept for the process; of q's main thread alone.
+    main: Option<Main>,
+}
+
+/// What is kept for the process. None of it is ever dropped.
+#[derive(Default)]
+pub(crate) struct Main {
+    pub(crate) functions: Functions,
+    pub(crate) callbacks: Callbacks,
+}
+
+thread_local! {
+    /// That of q's main thread, there.
+    static MAIN: Cell<*const Thread> = const { Cell::new(ptr::null()) };
+    /// That of any other thread.
+    static OTHER: Thread = Thread::new(None);
+}
+
+/// What a callback was refused with on another thread, for q's main one.
+static REFUSED: Mutex<Option<Fault>> = Mutex::new(None);
+
+fn take(refused: &Mutex<Option<Fault>>) -> Option<Fault> {
+    refused.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+impl Thread {
+    fn new(main: Option<Main>) -> Thread {
+        Thread { bridge: State::for_this_thread(), failure: RefCell::new(None), main }
+    }
+
+    /// What is kept for the process.
+    ///
+    /// # Errors
+    /// `'os` on another thread than q's main one.
+    pub(crate) fn main(&self) -> Result<&Main> {
+        self.main.as_ref().ok_or_else(|| Fault::new(Class::Os, "only q's main thread may do this"))
+    }
+
+    /// Whether a callback has failed, and the call that led to it has not returned.
+    #[inline]
+    pub(crate) fn has_failed(&self) -> bool {
+        self.bridge.failed.load(Ordering::Relaxed) != 0
+    }
+
+    /// Keeps the first failure of callbacks below a call.
+    pub(crate) fn park(&self, failure: Fault) {
+        self.failure.borrow_mut().get_or_insert(failure);
+        self.bridge.failed.store(1, Ordering::Relaxed);
+    }
+
+    /// Keeps what a callback of this thread's was refused with on another one.
+    pub(crate) fn refuse(&self, failure: Fault) {
+        REFUSED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+        self.bridge.failed.store(1, Ordering::Relaxed);
+    }
+
+    /// The failure of a callback below the call that has just returned.
+    #[cold]
+    pub(crate) fn take_failure(&self) -> Option<Fault> {
+        self.bridge.failed.store(0, Ordering::Relaxed);
+        let refused = if self.main.is_some() { take(&REFUSED) } else { None };
+        self.failure.take().or(refused)
+    }
+}
+
+/// Runs something with the thread's own.
+#[inline]
+pub(crate) fn with<R>(f: impl FnOnce(&Thread) -> R) -> R {
+    let main = MAIN.get();
+    if main.is_null() {
+        return OTHER.with(f);
+    }
+    // SAFETY: it is never freed.
+    f(unsafe { &*main })
+}
+
+/// Makes the thread that comes here first q's main one: q loads libraries there.
+pub(crate) fn begin() {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    if BEGUN.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let main: &'static Thread = Box::leak(Box::new(Thread::new(Some(Main::default()))));
+    MAIN.set(main);
+}
+
+/// That of q's main thread, there.
+pub(crate) fn main() -> Option<&'static Thread> {
+    // SAFETY: it is never freed.
+    unsafe { MAIN.get().as_ref() }
+}

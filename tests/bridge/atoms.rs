@@ -1,0 +1,484 @@
+//! A host like q, whose native functions get a pointer to each value, and nothing that is their own: the record is a constant
+//! of the stub, and results are made by constructors.
+
+use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_void};
+use std::sync::atomic::Ordering;
+use std::{mem, ptr, thread};
+
+use jitcall::bridge::{Argument, Boxing, Bridge, Case, Operand, Payload, Place, Record, Spec, State, TagWidth};
+use jitcall::{Engine, Errno, Signature, Type};
+
+use super::{
+    Kind, PAYLOADS, RESULT, SEEN, TYPES, edges, engine, giver, is_defined, is_nan, kind, reference, results, seer,
+};
+use super::{tag, truncated};
+
+/// A value of the host: an atom has its payload in `payload`, a vector its count there and then its data.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+struct Object {
+    head: [u8; 2],
+    tag: i8,
+    flags: u8,
+    count: i32,
+    payload: u64,
+    data: [u64; 4],
+}
+
+const PAYLOAD: u32 = mem::offset_of!(Object, payload) as u32;
+const DATA: u32 = mem::offset_of!(Object, data) as u32;
+
+/// As many pointers as a native function gets: with the last ones, both architectures have some on the stack.
+const PARAMETERS: usize = 10;
+
+/// What a native function is given: most tests use the first parameter, or the last, which is on the stack.
+type Given = [usize; PARAMETERS];
+
+type Native =
+    unsafe extern "C-unwind" fn(usize, usize, usize, usize, usize, usize, usize, usize, usize, usize) -> usize;
+
+const FELL_BACK: usize = 1001;
+const FAILED: usize = 1002;
+const MADE: usize = 1003;
+
+thread_local! {
+    /// What the fallback was given.
+    static FALLBACK: Cell<Option<Given>> = const { Cell::new(None) };
+    /// The context and record that `failed` was given.
+    static FAILURE: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+    /// What a constructor was given.
+    static GIVEN: Cell<(Option<i32>, u64)> = const { Cell::new((None, 0)) };
+}
+
+extern "C-unwind" fn fallback(
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+    f: usize,
+    g: usize,
+    h: usize,
+    i: usize,
+    j: usize,
+) -> usize {
+    FALLBACK.set(Some([a, b, c, d, e, f, g, h, i, j]));
+    FELL_BACK
+}
+
+extern "C" fn failed(context: *const c_void, record: *const Record) -> usize {
+    FAILURE.set((context.addr(), record.addr()));
+    FAILED
+}
+
+fn made(leading: Option<i32>, bits: u64) -> usize {
+    GIVEN.set((leading, bits));
+    MADE
+}
+
+extern "C" fn make_nothing() -> usize {
+    made(None, 0)
+}
+
+extern "C" fn make_nothing_of(leading: i32) -> usize {
+    made(Some(leading), 0)
+}
+
+extern "C" fn make_long(bits: u64) -> usize {
+    made(None, bits)
+}
+
+extern "C" fn make_long_of(leading: i32, bits: u64) -> usize {
+    made(Some(leading), bits)
+}
+
+extern "C" fn make_double(number: f64) -> usize {
+    made(None, number.to_bits())
+}
+
+extern "C" fn make_double_of(leading: i32, number: f64) -> usize {
+    made(Some(leading), number.to_bits())
+}
+
+/// The constructor of results of a kind; without one, of `void`.
+fn constructor(kind: Option<Kind>, leading: Option<i32>) -> Boxing {
+    let function = match (kind, leading.is_some()) {
+        (None, false) => make_nothing as *const c_void,
+        (None, true) => make_nothing_of as *const c_void,
+        (Some(Kind::Float | Kind::Double), false) => make_double as *const c_void,
+        (Some(Kind::Float | Kind::Double), true) => make_double_of as *const c_void,
+        (Some(_), false) => make_long as *const c_void,
+        (Some(_), true) => make_long_of as *const c_void,
+    };
+    Boxing::Constructor { function, leading }
+}
+
+/// An argument: its parameter, its cases, and where the payload of all of them is.
+type Passed<'a> = (usize, &'a [Case], u32);
+
+fn spec(record: Operand, arguments: &[Passed<'_>], boxing: Boxing) -> Spec {
+    let argument = |(parameter, cases, offset): &Passed<'_>| Argument {
+        tag: Place { parameter: *parameter, offset: mem::offset_of!(Object, tag) as u32 },
+        tag_width: TagWidth::Byte,
+        payload: Place { parameter: *parameter, offset: *offset },
+        cases: cases.to_vec(),
+    };
+    Spec {
+        entry: Signature::new(Type::pointer(), vec![Type::pointer(); PARAMETERS]).unwrap(),
+        arguments: arguments.iter().map(argument).collect(),
+        record,
+        context: None,
+        errno: false,
+        home: false,
+        fallback: fallback as *const c_void,
+        failed: failed as *const c_void,
+        boxing,
+    }
+}
+
+/// What a stub reads of the function that it calls.
+struct Owner {
+    state: Box<State>,
+    record: Box<Record>,
+}
+
+impl Owner {
+    fn new(target: *const c_void, state: State) -> Owner {
+        let state = Box::new(state);
+        let record = Box::new(Record { target: Cell::new(target), state: &raw const *state });
+        Owner { state, record }
+    }
+
+    fn constant(&self) -> Operand {
+        Operand::Constant(&raw const *self.record)
+    }
+}
+
+fn native(bridge: &Bridge) -> Native {
+    // SAFETY: all stubs of these tests have this signature.
+    unsafe { mem::transmute(bridge.as_ptr()) }
+}
+
+/// Calls a stub; where it went to the fallback, that was given what the stub was given.
+fn call(native: Native, given: Given) -> usize {
+    FALLBACK.set(None);
+    let [a, b, c, d, e, f, g, h, i, j] = given;
+    // SAFETY: the tests pass addresses of objects where the stub follows them.
+    let value = unsafe { native(a, b, c, d, e, f, g, h, i, j) };
+    assert_eq!(FALLBACK.take(), (value == FELL_BACK).then_some(given));
+    value
+}
+
+/// All parameters but one are no addresses.
+fn given(parameter: usize, object: &Object) -> Given {
+    let mut given = std::array::from_fn(|index| 0x7000 + index);
+    given[parameter] = ptr::from_ref(object).expose_provenance();
+    given
+}
+
+fn case(payload: Payload) -> Case {
+    Case { tag: tag(payload) % 100, payload }
+}
+
+/// An object with a payload; one that is taken for its address holds that.
+fn object(payload: Payload, bits: u64) -> Box<Object> {
+    let mut object = Box::new(Object { head: [99; 2], tag: case(payload).tag as i8, ..Object::default() });
+    object.payload = if payload == Payload::Address { (&raw const object.payload).addr() as u64 } else { bits };
+    object
+}
+
+/// Every payload as an argument of every type, by a pointer in a register and by one on the stack, whether or not the stub
+/// needs its record before the call.
+#[test]
+fn payloads_are_read_through_any_pointer() {
+    let engine = engine();
+    let mut passed = 0;
+    for ty in TYPES.map(|ty| Type::parse(ty).unwrap()) {
+        let (kind, callee) = (kind(&ty), Signature::new(Type::Void, [ty.clone()]).unwrap());
+        let (target, mask) = seer(kind);
+        let defined: Vec<Case> = PAYLOADS.into_iter().filter(|payload| is_defined(kind, *payload)).map(case).collect();
+        let mut turned = defined.clone();
+        turned.reverse();
+        for (cases, parameter, errno) in [
+            (&defined, 0, true),
+            (&turned, 0, true),
+            (&defined, PARAMETERS - 1, true),
+            (&turned, PARAMETERS - 1, false),
+        ] {
+            let owner = Owner::new(target, State::default());
+            let spec = spec(owner.constant(), &[(parameter, cases, PAYLOAD)], constructor(None, None));
+            let native = native(&engine.bridge(&Spec { errno, ..spec }, &callee).unwrap());
+            for payload in defined.iter().map(|case| case.payload) {
+                for bits in edges(payload) {
+                    let object = object(payload, bits);
+                    let expected = reference(payload, object.payload, kind);
+                    SEEN.set(0x5555_5555_5555_5555);
+                    let value = call(native, given(parameter, &object));
+                    let found = (value == MADE).then(|| SEEN.get());
+                    let same = found == expected.map(|bits| bits & mask)
+                        || found.zip(expected).is_some_and(|(a, b)| {
+                            matches!(kind, Kind::Float | Kind::Double) && is_nan(kind, a) && is_nan(kind, b)
+                        });
+                    assert!(same, "{payload:?} {bits:#x} as {ty}: {found:x?}, expected {expected:x?}");
+                    passed += usize::from(found.is_some());
+                }
+            }
+            let other = Object { tag: 98, ..Object::default() };
+            assert_eq!(call(native, given(parameter, &other)), FELL_BACK);
+        }
+    }
+    assert!(passed > 1000, "{passed}");
+}
+
+#[test]
+fn tags_are_any_byte() {
+    let engine = engine();
+    let callee = Signature::parse("void see(unsigned long)").unwrap();
+    let owner = Owner::new(seer(Kind::Pointer).0, State::default());
+    for tag in -128..=127 {
+        let cases = [Case { tag, payload: Payload::Address }];
+        let spec = spec(owner.constant(), &[(0, &cases, DATA)], constructor(None, None));
+        let native = native(&engine.bridge(&spec, &callee).unwrap());
+        for other in -128..=127 {
+            let object = Object { tag: other, ..Object::default() };
+            let value = call(native, given(0, &object));
+            assert_eq!(value, if i32::from(other) == tag { MADE } else { FELL_BACK }, "{other} where {tag} is known");
+            assert!(value == FELL_BACK || SEEN.get() == (&raw const object.data).addr() as u64);
+        }
+    }
+}
+
+#[test]
+fn constructors_make_values() {
+    let engine = engine();
+    for ty in TYPES.map(|ty| Type::parse(ty).unwrap()) {
+        let kind = kind(&ty);
+        let callee = Signature::new(ty.clone(), []).unwrap();
+        let owner = Owner::new(giver(kind), State::default());
+        for leading in [None, Some(7), Some(-12), Some(i32::MIN)] {
+            let spec = spec(owner.constant(), &[], constructor(Some(kind), leading));
+            let native = native(&engine.bridge(&spec, &callee).unwrap());
+            for bits in results(kind) {
+                RESULT.set(bits);
+                let expected = match kind {
+                    Kind::Bool => bits & 1,
+                    Kind::Float => f64::from(f32::from_bits(bits as u32)).to_bits(),
+                    Kind::Double | Kind::Pointer => bits,
+                    Kind::Integer(low, high) => truncated(bits, low, high) as u64,
+                };
+                assert_eq!(call(native, [0; PARAMETERS]), MADE);
+                assert_eq!(GIVEN.get(), (leading, expected), "{bits:#x} as {ty}");
+            }
+        }
+    }
+}
+
+#[test]
+fn constructors_are_given_nothing_of_void_and_structs_as_they_are() {
+    let engine = engine();
+    let owner = Owner::new(giver(Kind::Pointer), State::default());
+    let made = |declaration: &str, kind: Option<Kind>, leading: Option<i32>| {
+        let spec = spec(owner.constant(), &[], constructor(kind, leading));
+        let bridge = engine.bridge(&spec, &Signature::parse(declaration).unwrap()).unwrap();
+        assert_eq!(call(native(&bridge), [0; PARAMETERS]), MADE);
+        GIVEN.get()
+    };
+    RESULT.set(0x1234_5678_9abc_def0);
+    assert_eq!(made("void f(void)", None, None), (None, 0));
+    assert_eq!(made("void f(void)", None, Some(3)), (Some(3), 0));
+    let pair = "struct pair { int a, b; }; struct pair f(void)";
+    assert_eq!(made(pair, Some(Kind::Pointer), Some(3)), (Some(3), 0x1234_5678_9abc_def0));
+    assert_eq!(made(pair, Some(Kind::Pointer), None), (None, 0x1234_5678_9abc_def0));
+}
+
+/// Sets [`State::failed`] of the state at that address.
+extern "C" fn fail(state: *const State) {
+    // SAFETY: the tests pass the address of a state that they keep.
+    unsafe { &*state }.failed.store(1, Ordering::Relaxed);
+}
+
+/// Whatever is kept over the call: context, record, both, or neither.
+#[test]
+fn failures_have_context_and_record() {
+    let engine = engine();
+    let callee = Signature::parse("void fail(void *)").unwrap();
+    let owner = Owner::new(fail as *const c_void, State::default());
+    let holder = [(&raw const *owner.record).addr()];
+    let cases = [case(Payload::Int64)];
+    let object = object(Payload::Int64, (&raw const *owner.state).expose_provenance() as u64);
+    let records = [
+        owner.constant(),
+        Operand::Parameter(1),
+        Operand::Memory(Place { parameter: 2, offset: 0 }),
+        Operand::Parameter(9),
+    ];
+    for record in records {
+        for context in [None, Some(3), Some(8)] {
+            let spec = spec(record, &[(0, &cases, PAYLOAD)], constructor(None, None));
+            let native = native(&engine.bridge(&Spec { context, ..spec }, &callee).unwrap());
+            let mut given = given(0, &object);
+            (given[1], given[2], given[9]) = (holder[0], holder.as_ptr().expose_provenance(), holder[0]);
+            FAILURE.set((1, 1));
+            assert_eq!(call(native, given), FAILED);
+            assert_eq!(
+                FAILURE.get(),
+                (context.map_or(0, |context| given[context]), holder[0]),
+                "{record:?} {context:?}"
+            );
+            owner.state.failed.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+extern "C" fn swap_errno(errno: i32) -> i32 {
+    let before = Errno::get().0;
+    Errno(errno).set();
+    before
+}
+
+/// A stub for [`swap_errno`] of atoms, which gives what `errno` was.
+fn swapper(engine: &Engine, owner: &Owner, errno: bool, home: bool) -> Native {
+    let cases = [case(Payload::Int32), case(Payload::Double), case(Payload::Byte)];
+    let spec = spec(owner.constant(), &[(0, &cases, PAYLOAD)], constructor(Some(Kind::Pointer), None));
+    let callee = Signature::parse("int swap(int)").unwrap();
+    native(&engine.bridge(&Spec { errno, home, ..spec }, &callee).unwrap())
+}
+
+fn swap(native: Native, payload: Payload, bits: u64) -> Option<u64> {
+    let value = call(native, given(0, &object(payload, bits)));
+    (value == MADE).then(|| GIVEN.get().1)
+}
+
+#[test]
+fn only_the_home_thread_calls_c() {
+    let engine = engine();
+    let owner = Owner::new(swap_errno as *const c_void, State::for_this_thread());
+    owner.state.errno.set(7);
+    let native = swapper(&engine, &owner, true, true);
+    assert_eq!(swap(native, Payload::Int32, 22), Some(7));
+    let elsewhere = thread::spawn(move || {
+        Errno(5).set();
+        (swap(native, Payload::Int32, 99), swap(native, Payload::Double, 0), Errno::get())
+    });
+    assert_eq!(elsewhere.join().unwrap(), (None, None, Errno(5)));
+    assert_eq!(owner.state.errno.get(), 22);
+    assert_eq!(swap(native, Payload::Byte, 33), Some(22));
+    assert_eq!(swap(native, Payload::Double, 44.0_f64.to_bits()), Some(33));
+    assert_eq!(owner.state.errno.get(), 44);
+}
+
+#[test]
+fn a_state_without_a_home_is_nobodys() {
+    let engine = engine();
+    let owner = Owner::new(swap_errno as *const c_void, State::default());
+    let bound = swapper(&engine, &owner, false, true);
+    let free = swapper(&engine, &owner, false, false);
+    let both = move || (swap(bound, Payload::Int32, 1).is_some(), swap(free, Payload::Int32, 1).is_some());
+    assert_eq!(both(), (false, true));
+    assert_eq!(thread::spawn(both).join().unwrap(), (false, true));
+    owner.state.home.set(State::for_this_thread().home.get());
+    assert_eq!(both(), (true, true));
+    assert_eq!(thread::spawn(both).join().unwrap(), (false, true));
+}
+
+#[test]
+fn a_target_can_come_later() {
+    let engine = engine();
+    for home in [false, true] {
+        let owner = Owner::new(ptr::null(), State::for_this_thread());
+        let native = swapper(&engine, &owner, true, home);
+        assert_eq!(swap(native, Payload::Int32, 1), None);
+        owner.record.target.set(swap_errno as *const c_void);
+        assert_eq!(swap(native, Payload::Int32, 1), Some(0));
+        owner.record.target.set(ptr::null());
+        assert_eq!(swap(native, Payload::Int32, 1), None);
+    }
+}
+
+#[test]
+fn each_record_has_a_stub() {
+    let engine = engine();
+    let owners = [(); 2].map(|()| Owner::new(swap_errno as *const c_void, State::default()));
+    let [first, second] = &owners;
+    let stub = swapper(&engine, first, false, false);
+    assert!(ptr::fn_addr_eq(stub, swapper(&engine, first, false, false)));
+    assert_eq!(engine.statistics().stubs, 1);
+    swapper(&engine, second, false, false);
+    swapper(&engine, first, true, false);
+    swapper(&engine, first, false, true);
+    assert_eq!(engine.statistics().stubs, 4);
+    let constructors = [None, Some(1), Some(2)].map(|leading| constructor(Some(Kind::Pointer), leading));
+    for boxing in constructors {
+        engine.bridge(&spec(first.constant(), &[], boxing), &Signature::parse("int f(void)").unwrap()).unwrap();
+    }
+    assert_eq!(engine.statistics().stubs, 7);
+}
+
+unsafe extern "C" {
+    fn snprintf(to: *mut c_char, size: usize, format: *const c_char, ...) -> i32;
+}
+
+/// `snprintf` reads its floating arguments only where it is told that there are some.
+#[test]
+fn variadic_functions_are_told_of_vectors() {
+    let engine = engine();
+    let tail = Signature::parse("int snprintf(char *, unsigned long, const char *, ...)").unwrap();
+    let parameters = [Type::pointer(), Type::U64, Type::pointer(), Type::F64, Type::I32, Type::F64];
+    let fixed = Signature::new(Type::I32, parameters).unwrap().variadic();
+    let vector = [Case { tag: 10, payload: Payload::Address }];
+    let (number, long, int) =
+        ([case(Payload::Double), case(Payload::Float)], [case(Payload::Int64)], [case(Payload::Int16)]);
+    let arguments: [Passed<'_>; 6] = [
+        (0, &vector, DATA),
+        (1, &long, PAYLOAD),
+        (9, &vector, DATA),
+        (3, &number, PAYLOAD),
+        (4, &int, PAYLOAD),
+        (8, &number, PAYLOAD),
+    ];
+    for callee in [tail.with_tail([Type::F64, Type::I32, Type::F64]).unwrap(), fixed] {
+        let owner = Owner::new(snprintf as *const c_void, State::default());
+        let spec = spec(owner.constant(), &arguments, constructor(Some(Kind::Pointer), None));
+        let native = native(&engine.bridge(&spec, &callee).unwrap());
+        let mut text = Object { tag: 10, ..Object::default() };
+        let mut format = text;
+        for (word, bytes) in format.data.iter_mut().zip(b"%.2f %d %.1e\0\0\0\0".chunks(8)) {
+            *word = u64::from_ne_bytes(bytes.try_into().unwrap());
+        }
+        let others = [
+            object(Payload::Int64, mem::size_of_val(&text.data) as u64),
+            object(Payload::Double, 3.25_f64.to_bits()),
+            object(Payload::Int16, u64::from((-300_i16) as u16)),
+            object(Payload::Float, 1.5e9_f32.to_bits().into()),
+        ];
+        let [size, first, second, third] = others.each_ref().map(|object| ptr::from_ref(&**object).expose_provenance());
+        let (to, format) = (&raw mut text, ptr::from_ref(&format).expose_provenance());
+        let given = [to.expose_provenance(), size, 0, first, second, 0, 0, 0, third, format];
+        assert_eq!(call(native, given), MADE);
+        // SAFETY: `snprintf` has written a text there.
+        let written = unsafe { CStr::from_ptr((&raw const (*to).data).cast()) };
+        assert_eq!(written.to_str().unwrap(), "3.25 -300 1.5e+09");
+        assert_eq!(GIVEN.get(), (None, 17));
+    }
+}
+
+#[test]
+fn what_no_stub_can_be_made_of_is_an_error() {
+    let engine = engine();
+    let owner = Owner::new(ptr::null(), State::default());
+    let refused = |payload: Payload, offset: u32| {
+        let cases = [case(payload)];
+        let spec = spec(owner.constant(), &[(0, &cases, offset)], constructor(None, None));
+        let ty = if payload == Payload::Float { Type::F64 } else { Type::I64 };
+        engine.bridge(&spec, &Signature::new(Type::Void, [ty]).unwrap()).is_err()
+    };
+    let aligned = [(Payload::Byte, 1), (Payload::Int16, 2), (Payload::Float, 4), (Payload::Address, 1)];
+    for (payload, align) in aligned {
+        for offset in 1..=8 {
+            assert_eq!(refused(payload, offset), offset % align != 0, "{payload:?} at {offset}");
+        }
+    }
+    let tagged = spec(owner.constant(), &[], super::tags(None));
+    assert!(engine.bridge(&tagged, &Signature::parse("int f(void)").unwrap()).is_err(), "one word is no tagged value");
+}
