@@ -11,7 +11,7 @@ use crate::function::{Manner, by_inference, listed, own_rank};
 use crate::host::{K, Object, Owned, api, kind};
 use crate::letters::{Letters, Scalar};
 use crate::thread::{self, Thread};
-use crate::{host, symbols, variables, variadic};
+use crate::{callback, host, symbols, variables, variadic};
 
 /// Runs a function that q has called: q's functions are looked up first, and an error is signalled.
 fn enter(run: impl FnOnce() -> Result<*mut Object>) -> *mut Object {
@@ -101,7 +101,7 @@ exports! {
         Letters::read(parameters, result).map_err(|fault| fault.at("cif"))?;
         let mark = Owned::vector(kind::BYTE, 0);
         let empty = Owned::vector(kind::BYTE, 0);
-        Ok(Owned::list(vec![mark, empty, parameters.to_owned(), result.to_owned()]).into_raw())
+        Ok(Owned::list(vec![mark, empty, parameters.share(), result.share()]).into_raw())
     }
 
     /// `.ffi.call[cif;function;list]`.
@@ -113,11 +113,42 @@ exports! {
         let function = bound("call", function, parameters, result, Manner::Listed)?;
         apply(&function, arguments)
     }
+
+    /// `.ffi.callback[(function;argument letters;result letter)]`: a function pointer, which stays until it is freed.
+    ffi_callback(list) {
+        if list.t() != kind::LIST {
+            return Err(mismatched("callback", "(function; argument letters; result letter)", list));
+        }
+        let address = thread::with(|thread| callback::pointer(thread, list)).map_err(|fault| fault.at("callback"))?;
+        Ok(to_q::atom(Scalar::Long, kind::LONG, address))
+    }
+
+    /// `.ffi.free[a callback or its pointer]`: whether there was one.
+    ffi_free(what) {
+        let freed = thread::with(|thread| {
+            let callbacks = &thread.main()?.callbacks;
+            match what.t() {
+                kind::LIST => Ok(callbacks.free(&callback::Description::read(what)?)),
+                t if t == -kind::LONG => {
+                    Ok(callbacks.free_at(std::ptr::with_exposed_provenance(what.long() as usize)))
+                }
+                _ => Err(mismatched("free", "a callback or its pointer", what)),
+            }
+        })?;
+        Ok(to_q::atom(Scalar::Byte, kind::BOOLEAN, freed.into()))
+    }
+
+    /// `.ffi.show[function]`: its C declaration, and the machine code that q calls.
+    ffi_show(function) {
+        let function = thread::with(|thread| thread.main().map(|main| main.functions.behind(function)))?;
+        let function = function.ok_or_else(|| Fault::of_type("show: a function of .ffi.fn or .ffi.bind"))?;
+        Ok(Owned::text(function.show().as_bytes()).into_raw())
+    }
 }
 
 /// Applies a function of one argument.
 fn apply(function: &Owned, argument: K<'_>) -> Result<*mut Object> {
-    let list = Owned::list(vec![argument.to_owned()]);
+    let list = Owned::list(vec![argument.share()]);
     // SAFETY: a function and a list. Where it fails, the error is pending, as it would be where we fail.
     Ok(unsafe { (api().dot)(function.as_ptr(), list.as_ptr()) })
 }
@@ -141,6 +172,11 @@ fn bound(caller: &str, function: K<'_>, parameters: K<'_>, result: K<'_>, manner
             },
         )
     })
+}
+
+/// What is wanted where something else came.
+fn mismatched(place: &str, wanted: &str, given: K<'_>) -> Fault {
+    Fault::of_type(format!("{place}: {wanted}: {}h", given.t()))
 }
 
 /// Sets what C finds in errno, where it is given a number that is not null; gives what it was.

@@ -44,7 +44,7 @@ impl Run {
     pub(super) fn new(function: K<'_>, parameters: Vec<Letter>, result: Letter) -> Result<Run> {
         let home = thread::main().ok_or_else(|| Fault::new(Class::Os, "callbacks are made on q's main thread"))?;
         Ok(Run {
-            function: function.to_owned(),
+            function: function.share(),
             parameters,
             result,
             home,
