@@ -35,8 +35,9 @@
 //! # Results
 //!
 //! [`Boxing`] says how a host value is made of the result: in the stub, as a payload and a tag in two registers, or by a
-//! function of the host. The result may be `void`, `_Bool`, an integer or an enumeration of up to 64 bits, a pointer,
-//! `float` or `double`; a function of the host can also be given what else comes back in one register.
+//! function of the host, which knows context and record or is a plain constructor. The result may be `void`, `_Bool`, an
+//! integer or an enumeration of up to 64 bits, a pointer, `float` or `double`; a function of the host can also be given what
+//! else comes back in one register.
 //!
 //! # Example
 //!

@@ -396,6 +396,7 @@ impl Host {
         match record {
             Operand::Memory(place) => Ok(Pointer::Memory(self.at(place, 8)?)),
             Operand::Parameter(parameter) => Ok(Pointer::Parameter(self.home(parameter)?)),
+            Operand::Constant(record) if record.is_null() => Err("a record at address 0".to_owned()),
             Operand::Constant(record) => Ok(Pointer::Constant(record.addr() as u64)),
         }
     }

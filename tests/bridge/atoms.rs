@@ -479,6 +479,8 @@ fn what_no_stub_can_be_made_of_is_an_error() {
             assert_eq!(refused(payload, offset), offset % align != 0, "{payload:?} at {offset}");
         }
     }
+    let nowhere = spec(Operand::Constant(ptr::null()), &[], constructor(None, None));
+    assert!(engine.bridge(&nowhere, &Signature::parse("void f(void)").unwrap()).is_err(), "there is no such record");
     let tagged = spec(owner.constant(), &[], super::tags(None));
     assert!(engine.bridge(&tagged, &Signature::parse("int f(void)").unwrap()).is_err(), "one word is no tagged value");
 }
