@@ -3,15 +3,13 @@
 //! ffikdb's own C functions have its names, so that its `ffi.q` loads this library as well; those beyond it begin with
 //! `ffi_`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use crate::convert::to_q;
 use crate::error::{Class, Fault, Result};
 use crate::function::{Manner, by_inference, listed, own_rank};
 use crate::host::{K, Object, Owned, api, kind};
 use crate::letters::{Letters, Scalar};
 use crate::thread::{self, Thread};
-use crate::{host, symbols, variables, variadic};
+use crate::{callback, error, host, symbols, variables, variadic};
 
 /// Runs a function that q has called: q's functions are looked up first, and an error is signalled.
 fn enter(run: impl FnOnce() -> Result<*mut Object>) -> *mut Object {
@@ -19,10 +17,7 @@ fn enter(run: impl FnOnce() -> Result<*mut Object>) -> *mut Object {
         return host::api::report_missing(name);
     }
     thread::begin();
-    let result = catch_unwind(AssertUnwindSafe(run));
-    let result =
-        result.unwrap_or_else(|_| Err(Fault::new(Class::Os, "ffikdb has failed; what it says is on standard error")));
-    result.unwrap_or_else(|fault| fault.signal())
+    error::signalled(run)
 }
 
 macro_rules! exports {
@@ -101,7 +96,7 @@ exports! {
         Letters::read(parameters, result).map_err(|fault| fault.at("cif"))?;
         let mark = Owned::vector(kind::BYTE, 0);
         let empty = Owned::vector(kind::BYTE, 0);
-        Ok(Owned::list(vec![mark, empty, parameters.to_owned(), result.to_owned()]).into_raw())
+        Ok(Owned::list(vec![mark, empty, parameters.share(), result.share()]).into_raw())
     }
 
     /// `.ffi.call[cif;function;list]`.
@@ -113,11 +108,42 @@ exports! {
         let function = bound("call", function, parameters, result, Manner::Listed)?;
         apply(&function, arguments)
     }
+
+    /// `.ffi.callback[(function;argument letters;result letter)]`: a function pointer, which stays until it is freed.
+    ffi_callback(list) {
+        if list.t() != kind::LIST {
+            return Err(mismatched("callback", "(function; argument letters; result letter)", list));
+        }
+        let address = thread::with(|thread| callback::pointer(thread, list)).map_err(|fault| fault.at("callback"))?;
+        Ok(to_q::atom(Scalar::Long, kind::LONG, address))
+    }
+
+    /// `.ffi.free[a callback or its pointer]`: whether there was one.
+    ffi_free(what) {
+        let freed = thread::with(|thread| {
+            let callbacks = &thread.main()?.callbacks;
+            match what.t() {
+                kind::LIST => Ok(callbacks.free(&callback::Description::read(what)?)),
+                t if t == -kind::LONG => {
+                    Ok(callbacks.free_at(std::ptr::with_exposed_provenance(what.long() as usize)))
+                }
+                _ => Err(mismatched("free", "a callback or its pointer", what)),
+            }
+        })?;
+        Ok(to_q::atom(Scalar::Byte, kind::BOOLEAN, freed.into()))
+    }
+
+    /// `.ffi.show[function]`: its C declaration, and the machine code that q calls.
+    ffi_show(function) {
+        let function = thread::with(|thread| thread.main().map(|main| main.functions.behind(function)))?;
+        let function = function.ok_or_else(|| Fault::of_type("show: a function of .ffi.fn or .ffi.bind"))?;
+        Ok(Owned::text(function.show().as_bytes()).into_raw())
+    }
 }
 
 /// Applies a function of one argument.
 fn apply(function: &Owned, argument: K<'_>) -> Result<*mut Object> {
-    let list = Owned::list(vec![argument.to_owned()]);
+    let list = Owned::list(vec![argument.share()]);
     // SAFETY: a function and a list. Where it fails, the error is pending, as it would be where we fail.
     Ok(unsafe { (api().dot)(function.as_ptr(), list.as_ptr()) })
 }
@@ -141,6 +167,11 @@ fn bound(caller: &str, function: K<'_>, parameters: K<'_>, result: K<'_>, manner
             },
         )
     })
+}
+
+/// What is wanted where something else came.
+fn mismatched(place: &str, wanted: &str, given: K<'_>) -> Fault {
+    Fault::of_type(format!("{place}: {wanted}: {}h", given.t()))
 }
 
 /// Sets what C finds in errno, where it is given a number that is not null; gives what it was.

@@ -216,6 +216,19 @@ impl Letters {
     }
 }
 
+impl Letters {
+    /// How C declares a function of these letters and that name.
+    pub(crate) fn declaration(&self, name: &str) -> String {
+        let fixed = self.parameters[..self.fixed].iter().map(|letter| letter.c_type());
+        let plain = Signature::new(self.result.c_type(), fixed).map(|signature| signature.named(name));
+        match plain {
+            Ok(plain) if self.fixed < self.parameters.len() => plain.variadic().to_string(),
+            Ok(plain) => plain.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
 /// The letters of arguments.
 ///
 /// # Errors

@@ -44,7 +44,7 @@ impl Run {
     pub(super) fn new(function: K<'_>, parameters: Vec<Letter>, result: Letter) -> Result<Run> {
         let home = thread::main().ok_or_else(|| Fault::new(Class::Os, "callbacks are made on q's main thread"))?;
         Ok(Run {
-            function: function.to_owned(),
+            function: function.share(),
             parameters,
             result,
             home,
@@ -66,7 +66,7 @@ impl Run {
             self.home.refuse(Fault::new(Class::Os, "a callback was called on another thread than q's main one"));
             return self.write_zero(result);
         }
-        if self.home.has_failed() {
+        if self.home.has_failed() && !self.home.forget_failure() {
             return self.write_zero(result);
         }
         // The function's own errno is not C's business, nor the other way round.

@@ -18,7 +18,9 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::OnceLock;
 
-use jitcall::{Bridge, Errno, Slot};
+use jitcall::map::Map;
+use jitcall::{Bridge, Engine, Slot};
+use jitcall_disasm::{Machine, disassemble, listing};
 
 use crate::callback;
 use crate::convert::{to_c, to_q};
@@ -39,6 +41,8 @@ pub(crate) struct Function {
     function: jitcall::Function,
     /// The code in front of it, which takes each argument by itself.
     stub: OnceLock<Bridge>,
+    /// What calls it for each element of vectors.
+    map: OnceLock<Map>,
 }
 
 /// How q passes the arguments.
@@ -67,7 +71,7 @@ impl Function {
     pub(crate) fn new(symbol: &Symbol, letters: Letters) -> Result<Function> {
         let signature = letters.signature(&symbol.name)?;
         let function = jitcall::Function::new(symbol.address, signature)?;
-        Ok(Function { name: symbol.name.clone(), letters, function, stub: OnceLock::new() })
+        Ok(Function { name: symbol.name.clone(), letters, function, stub: OnceLock::new(), map: OnceLock::new() })
     }
 
     /// Calls it: the arguments to words, the call, the result to an object.
@@ -127,10 +131,8 @@ impl Function {
     /// # Safety
     /// There is a word for each parameter, and room for the result.
     pub(crate) unsafe fn call_words(&self, thread: &Thread, words: &[u64], result: *mut u8) {
-        Errno(thread.bridge.errno.get()).set();
         // SAFETY: every parameter is one slot, which is a word; who declared the function answers for the rest.
-        unsafe { self.function.call_slots(words.as_ptr().cast::<Slot>(), result) };
-        thread.bridge.errno.set(Errno::get().0);
+        thread.calling(|| unsafe { self.function.call_slots(words.as_ptr().cast::<Slot>(), result) });
     }
 
     /// What errors call an argument: `pow: argument 2 ("f")`.
@@ -147,9 +149,26 @@ impl Function {
         Err(Fault::new(Class::Rank, format!("{}: expected {expected} argument{plural}, got {given}", self.name)))
     }
 
-    /// The machine code in front of it, where there is any.
-    pub(crate) fn stub(&self) -> Option<&Bridge> {
-        self.stub.get()
+    /// What calls it for each element of vectors.
+    ///
+    /// # Errors
+    /// What the engine says of it.
+    fn map(&self) -> Result<&Map> {
+        if let Some(map) = self.map.get() {
+            return Ok(map);
+        }
+        let map = Engine::global().prepare_map(self.function.signature())?;
+        Ok(self.map.get_or_init(|| map))
+    }
+
+    /// Its C declaration, and the instructions of the code in front of it.
+    pub(crate) fn show(&self) -> String {
+        let declaration = format!("{};\n", self.letters.declaration(&self.name));
+        let Some(stub) = self.stub.get() else {
+            return format!("{declaration}no machine code: each call is converted\n");
+        };
+        let machine = if cfg!(target_arch = "x86_64") { Machine::X86_64 } else { Machine::Aarch64 };
+        declaration + &listing(&disassemble(stub.code(), machine))
     }
 }
 
@@ -167,13 +186,13 @@ impl Functions {
     ) -> Result<Owned> {
         let key = (symbol.address.cast_const(), letters.clone(), manner);
         if let Some(Bound(made)) = self.bound.borrow().get(&key) {
-            return Ok(made.as_k().to_owned());
+            return Ok(made.as_k().share());
         }
         let named = |fault: Fault| fault.at(&symbol.name);
         let function: &'static Function = Box::leak(Box::new(Function::new(symbol, letters).map_err(named)?));
         let made = make(function).map_err(named)?;
         self.objects.borrow_mut().insert(made.as_ptr(), function);
-        self.bound.borrow_mut().insert(key, Bound(made.as_k().to_owned()));
+        self.bound.borrow_mut().insert(key, Bound(made.as_k().share()));
         Ok(made)
     }
 

@@ -11,6 +11,7 @@ pub(crate) type Code = *const c_void;
 macro_rules! functions {
     ($($(#[$about:meta])* fn $name:ident($($parameter:ty),*) $(-> $result:ty)?;)*) => {
         /// The functions, found in the process.
+        #[allow(non_snake_case, reason = "the names are k.h's")]
         pub(crate) struct Api {
             $($(#[$about])* pub(crate) $name: unsafe extern "C-unwind" fn($($parameter),* ) $(-> $result)?,)*
         }
@@ -62,14 +63,10 @@ functions! {
     fn krr(*const c_char) -> *mut Object;
     fn r0(*mut Object);
     fn r1(*mut Object) -> *mut Object;
-    /// No longer waits for a descriptor.
-    fn sd0(c_int);
     /// Has the main loop call a function where a descriptor can be read.
     fn sd1(c_int, unsafe extern "C-unwind" fn(c_int) -> *mut Object) -> *mut Object;
-    /// The one address of a symbol's text.
-    fn ss(*const c_char) -> *mut c_char;
-    /// The same for a text of that length.
-    fn sn(*const c_char, c_int) -> *mut c_char;
+    /// The one address of a symbol's text, which is so long.
+    fn sn(*const c_char, i64) -> *mut c_char;
     /// A dictionary of keys and values, which it takes over.
     fn xD(*mut Object, *mut Object) -> *mut Object;
     /// A table of a dictionary, which it takes over.

@@ -122,16 +122,6 @@ impl<'a> K<'a> {
         unsafe { (*self.as_ptr()).word }
     }
 
-    pub(crate) fn real(self) -> f32 {
-        // SAFETY: as above.
-        unsafe { self.payload().cast::<f32>().read() }
-    }
-
-    pub(crate) fn float(self) -> f64 {
-        // SAFETY: as above.
-        unsafe { self.payload().cast::<f64>().read() }
-    }
-
     /// Where the payload of an atom is; of a guid, its bytes.
     pub(crate) fn payload(self) -> *mut u8 {
         if self.t() == -kind::GUID {
@@ -173,8 +163,22 @@ impl<'a> K<'a> {
         unsafe { std::slice::from_raw_parts(self.elements().cast(), self.count()) }
     }
 
+    /// The keys and the values of a dictionary.
+    pub(crate) fn halves(self) -> [K<'a>; 2] {
+        debug_assert_eq!(self.t(), kind::DICTIONARY);
+        // SAFETY: a dictionary has two objects where a list has its elements.
+        unsafe { self.elements().cast::<[K<'a>; 2]>().read() }
+    }
+
+    /// The dictionary of a table's columns.
+    pub(crate) fn columns(self) -> K<'a> {
+        debug_assert_eq!(self.t(), kind::TABLE);
+        // SAFETY: a table's payload is that object.
+        unsafe { self.payload().cast::<K<'a>>().read() }
+    }
+
     /// Another reference.
-    pub(crate) fn to_owned(self) -> Owned {
+    pub(crate) fn share(self) -> Owned {
         // SAFETY: the object lives.
         Owned { object: unsafe { K::new((api().r1)(self.as_ptr())) } }
     }
@@ -246,7 +250,7 @@ impl Owned {
 /// The one address of a symbol's text.
 pub(crate) fn interned(text: &[u8]) -> *mut c_char {
     // SAFETY: `sn` reads as many bytes, and copies what it does not know.
-    unsafe { (api().sn)(text.as_ptr().cast(), text.len() as i32) }
+    unsafe { (api().sn)(text.as_ptr().cast(), text.len() as i64) }
 }
 
 impl Deref for Owned {
