@@ -9,8 +9,10 @@ use std::sync::{Mutex, PoisonError};
 use jitcall::bridge::State;
 
 use crate::callback::Callbacks;
+use crate::declared::Declared;
 use crate::error::{Class, Fault, Result};
 use crate::function::Functions;
+use crate::guard::Guarded;
 
 /// What belongs to a thread.
 pub(crate) struct Thread {
@@ -27,6 +29,8 @@ pub(crate) struct Thread {
 pub(crate) struct Main {
     pub(crate) functions: Functions,
     pub(crate) callbacks: Callbacks,
+    pub(crate) declared: Declared,
+    pub(crate) guarded: Guarded,
 }
 
 thread_local! {

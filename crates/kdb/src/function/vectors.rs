@@ -93,7 +93,8 @@ fn is_mapped(function: &Function, arguments: &[K<'_>]) -> bool {
         false => true,
     };
     let result = letters.result.meaning();
-    letters.fixed == letters.parameters.len()
+    !function.is_guarded()
+        && letters.fixed == letters.parameters.len()
         && matches!(result, Meaning::Void | Meaning::Number(..) | Meaning::Size | Meaning::Raw)
         && letters.parameters.iter().zip(arguments).all(is_vector)
 }
