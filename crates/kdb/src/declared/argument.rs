@@ -60,8 +60,12 @@ fn word(address: *const u8) -> u64 {
     address.expose_provenance() as u64
 }
 
-/// A function pointer: what is one, a callback's list, or a q function, for which the declaration has the letters.
+/// A function pointer: what is one, a C function that q has as a function, a callback's list, or a q function, for which
+/// the declaration has the letters.
 fn function(thread: &Thread, signature: &Signature, value: K<'_>) -> Result<u64> {
+    if let Some(address) = thread.main().ok().and_then(|main| main.target(value)) {
+        return Ok(word(address.cast()));
+    }
     if value.t() == kind::LIST {
         return callback::pointer(thread, value);
     }

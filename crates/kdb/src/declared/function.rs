@@ -22,6 +22,7 @@
 //! As a result, a `char *` is text, of which there is none at a null pointer; other pointers are longs.
 
 use std::collections::HashMap;
+use std::ffi::c_void;
 use std::sync::{Mutex, PoisonError};
 
 use jitcall::types::layout::{self, Layout};
@@ -73,6 +74,11 @@ impl Function {
     /// Where the system refuses handlers of signals.
     pub(super) fn guarded(&self) -> Result<Function> {
         Function::of_parts(&self.name, self.function.clone(), Some(Guard::install()?))
+    }
+
+    /// Its address.
+    pub(super) fn target(&self) -> *const c_void {
+        self.function.target()
     }
 
     /// How many arguments q gives.

@@ -123,6 +123,11 @@ impl Declared {
         Ok(made)
     }
 
+    /// The C function behind an object, where it is one of these.
+    pub(crate) fn target(&self, object: K<'_>) -> Option<*const c_void> {
+        self.objects.borrow().get(&object.as_ptr()).map(|function| function.target())
+    }
+
     /// The same function with faults in it as errors, where the object is one of these.
     pub(crate) fn guarded(&self, object: K<'_>) -> Option<Result<Owned>> {
         let function = self.objects.borrow().get(&object.as_ptr()).copied()?;

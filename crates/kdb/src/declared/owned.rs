@@ -13,7 +13,7 @@ use crate::host::api::Code;
 use crate::host::{K, Object, Owned, kind};
 use crate::letters::Scalar;
 use crate::symbols;
-use crate::thread::{self, Main, Thread};
+use crate::thread::Main;
 
 /// What frees a pointer.
 type Free = unsafe extern "C-unwind" fn(*mut u8);
@@ -41,25 +41,13 @@ fn make(free: Free) -> Result<Code> {
         // SAFETY: q passes the object, whose second element is the pointer.
         let pointer = unsafe { K::new(arguments.as_ptr().cast::<*mut Object>().read()) }.foreign();
         if let Some(pointer) = pointer {
-            thread::with(|thread| run(thread, free, pointer));
+            // SAFETY: who gave the pointer to q named the function for it; q frees an object once.
+            unsafe { free(pointer) };
         }
         // SAFETY: the result is a pointer.
         unsafe { outcome.write(std::ptr::null_mut::<c_void>()) };
     })?;
     Ok(closure.leak())
-}
-
-/// Frees the pointer. There is no call that a callback's failure could be reported by, so that is written out.
-fn run(thread: &Thread, free: Free, pointer: *mut u8) {
-    let had_failed = thread.has_failed();
-    // SAFETY: who gave the pointer to q named the function for it; q frees an object once.
-    unsafe { free(pointer) };
-    if !had_failed
-        && thread.has_failed()
-        && let Some(failure) = thread.take_failure()
-    {
-        eprintln!("'{failure}");
-    }
 }
 
 /// `.ffi.own`.

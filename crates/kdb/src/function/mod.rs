@@ -19,7 +19,7 @@ use std::ffi::c_void;
 use std::sync::OnceLock;
 
 use jitcall::map::Map;
-use jitcall::{Bridge, Engine, Errno, Guard, Slot};
+use jitcall::{Bridge, Engine, Guard, Slot};
 use jitcall_disasm::{Machine, disassemble, listing};
 
 use crate::callback;
@@ -100,6 +100,11 @@ impl Function {
     pub(crate) fn guarded(&self) -> Result<Function> {
         let (letters, function, types) = (self.letters.clone(), self.function.clone(), self.types.clone());
         Ok(Function::of_parts(&self.name, letters, function, types, Some(Guard::install()?)))
+    }
+
+    /// Its address.
+    pub(crate) fn target(&self) -> *const c_void {
+        self.function.target()
     }
 
     /// Whether faults in it are errors.
@@ -226,19 +231,14 @@ pub(crate) unsafe fn call_slots(
     slots: *const Slot,
     result: *mut u8,
 ) -> Result<()> {
-    Errno(thread.bridge.errno.get()).set();
-    let outcome = match guard {
-        None => {
-            // SAFETY: said by the caller.
-            unsafe { function.call_slots(slots, result) };
-            Ok(())
-        }
-        // SAFETY: said by the caller. Who asks for a guard answers for what a fault leaves behind; q's own functions are
-        // called back by closures of the engine alone.
-        Some(guard) => unsafe { guard.call_slots(function, slots, result) },
+    let Some(guard) = guard else {
+        // SAFETY: said by the caller.
+        thread.calling(|| unsafe { function.call_slots(slots, result) });
+        return Ok(());
     };
-    thread.bridge.errno.set(Errno::get().0);
-    Ok(outcome?)
+    // SAFETY: said by the caller. Who asks for a guard answers for what a fault leaves behind; q's functions are called
+    // back by closures of the engine alone.
+    Ok(thread.calling(|| unsafe { guard.call_slots(function, slots, result) })?)
 }
 
 impl Functions {
