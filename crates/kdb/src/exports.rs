@@ -199,7 +199,7 @@ exports! {
         let text = thread::with(|thread| {
             let main = thread.main()?;
             let lettered = main.functions.behind(function).map(|(function, _)| function.show());
-            Ok(lettered.or_else(|| main.declared.show(function)))
+            Ok::<_, Fault>(lettered.or_else(|| main.declared.show(function)))
         })?;
         let text = text.ok_or_else(|| Fault::of_type("show: a function of .ffi.fn, .ffi.bind or .ffi.def"))?;
         Ok(Owned::text(text.as_bytes()).into_raw())
