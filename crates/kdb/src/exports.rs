@@ -196,9 +196,13 @@ exports! {
 
     /// `.ffi.show[function]`: its C declaration, and the machine code that q calls.
     ffi_show(function) {
-        let function = thread::with(|thread| thread.main().map(|main| main.functions.behind(function)))?;
-        let (function, _) = function.ok_or_else(|| Fault::of_type("show: a function of .ffi.fn or .ffi.bind"))?;
-        Ok(Owned::text(function.show().as_bytes()).into_raw())
+        let text = thread::with(|thread| {
+            let main = thread.main()?;
+            let lettered = main.functions.behind(function).map(|(function, _)| function.show());
+            Ok::<_, Fault>(lettered.or_else(|| main.declared.show(function)))
+        })?;
+        let text = text.ok_or_else(|| Fault::of_type("show: a function of .ffi.fn, .ffi.bind or .ffi.def"))?;
+        Ok(Owned::text(text.as_bytes()).into_raw())
     }
 }
 

@@ -223,12 +223,6 @@ impl Owned {
         list
     }
 
-    /// A symbol.
-    pub(crate) fn symbol(text: &[u8]) -> Owned {
-        // SAFETY: `sn` copies what it does not know.
-        unsafe { Owned::new((api().ks)(interned(text))) }
-    }
-
     /// A dictionary.
     pub(crate) fn dictionary(keys: Owned, values: Owned) -> Owned {
         // SAFETY: it takes both references.
