@@ -100,10 +100,11 @@ impl<'q> Ffi<'q> {
         self.q.apply(&self.call_function, &[&list![letter(result), symbol(name)], &ended(arguments)])
     }
 
-    /// Runs something once for what the library keeps, and again exactly.
-    pub(crate) fn twice<R>(&self, mut body: impl FnMut() -> R) -> R {
-        drop(body());
-        self.q.exact(|_| body())
+    /// Runs a call once for what the library keeps, and again exactly. Both give the same.
+    pub(crate) fn twice(&self, body: impl Fn() -> Outcome) -> Outcome {
+        let first = body();
+        self.q.exact(|_| assert_eq!(body(), first));
+        first
     }
 }
 

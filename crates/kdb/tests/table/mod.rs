@@ -168,8 +168,8 @@ pub(crate) enum Sees {
 const NAN: f64 = f64::NAN;
 const INFINITY: f64 = f64::INFINITY;
 
-/// Where the pointer of the table's foreign object leads. Nobody reads there.
-const POINTER: u64 = 0x1234_5678_9ab0;
+/// Where the pointer of the table's foreign object leads: letters may take it for a text's.
+static MEMORY: &std::ffi::CStr = c"memory";
 
 /// One value of every kind, with nulls, infinities and edges.
 pub(crate) fn samples() -> Vec<Sample> {
@@ -270,7 +270,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         other("`a`b!1 2", Is::Other, dict(symbols(&["a", "b"]), longs(&[1, 2]))),
         other("([]a:1 2)", Is::Other, table(vec![("a", longs(&[1, 2]))])),
         other("{x}", Is::Other, function),
-        other("", Is::Foreign(POINTER), foreign(POINTER)),
+        other("", Is::Foreign(MEMORY.as_ptr() as u64), foreign(MEMORY.as_ptr() as u64)),
         other("(::)", Is::Nothing, null()),
     ]
 }
