@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::ffi::CString;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::host::{Object, api};
 
@@ -93,11 +94,27 @@ impl fmt::Display for Fault {
 
 impl From<jitcall::Error> for Fault {
     fn from(error: jitcall::Error) -> Fault {
+        if let jitcall::Error::Fault(fault) = &error {
+            // The arguments are q's business, and addresses as C has them.
+            let call = format!("{}({}): ", fault.function, fault.arguments.join(", "));
+            let text = fault.to_string();
+            let reason = text.strip_prefix(&call).unwrap_or(&text);
+            return Fault::new(Class::Os, format!("{}: {reason}", fault.function));
+        }
         let class = match &error {
             jitcall::Error::ClosureLimit { .. } | jitcall::Error::CodeLimit { .. } => Class::Limit,
-            jitcall::Error::Open { .. } | jitcall::Error::Symbol { .. } => Class::Os,
+            jitcall::Error::Open { .. } | jitcall::Error::Symbol { .. } | jitcall::Error::Signals { .. } => Class::Os,
             _ => Class::Type,
         };
         Fault::new(class, jitcall::error::explain(&error))
     }
+}
+
+/// Runs what q has called; an error is signalled, and so is a panic, which must not get to q.
+#[inline]
+pub(crate) fn signalled(run: impl FnOnce() -> Result<*mut Object>) -> *mut Object {
+    let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        Err(Fault::new(Class::Os, "ffikdb: this is a fault of the library; what it says is on standard error"))
+    });
+    result.unwrap_or_else(|fault| fault.signal())
 }

@@ -2,15 +2,20 @@
 //! kept for the process.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use jitcall::Errno;
 use jitcall::bridge::State;
 
 use crate::callback::Callbacks;
+use crate::declared::Declared;
 use crate::error::{Class, Fault, Result};
 use crate::function::Functions;
+use crate::guard::Guarded;
+use crate::host::K;
 
 /// What belongs to a thread.
 pub(crate) struct Thread {
@@ -27,6 +32,16 @@ pub(crate) struct Thread {
 pub(crate) struct Main {
     pub(crate) functions: Functions,
     pub(crate) callbacks: Callbacks,
+    pub(crate) declared: Declared,
+    pub(crate) guarded: Guarded,
+}
+
+impl Main {
+    /// The C function behind a function of q's, where it is one of this library's.
+    pub(crate) fn target(&self, function: K<'_>) -> Option<*const c_void> {
+        let lettered = self.functions.behind(function).map(|(function, _)| function.target());
+        lettered.or_else(|| self.declared.target(function))
+    }
 }
 
 thread_local! {
@@ -62,16 +77,44 @@ impl Thread {
         self.bridge.failed.load(Ordering::Relaxed) != 0
     }
 
-    /// Keeps the first failure of callbacks below a call.
+    /// Keeps the first failure of callbacks below a call. Where no call is on its way, as below q's main loop, nobody could
+    /// report it: it is written out.
     pub(crate) fn park(&self, failure: Fault) {
+        if self.bridge.calls.get() == 0 {
+            eprintln!("'{failure}");
+            return;
+        }
         self.failure.borrow_mut().get_or_insert(failure);
         self.bridge.failed.store(1, Ordering::Relaxed);
+    }
+
+    /// Runs a call into C: with errno as it was left, and counted.
+    #[inline]
+    pub(crate) fn calling<R>(&self, call: impl FnOnce() -> R) -> R {
+        let calls = self.bridge.calls.replace(self.bridge.calls.get() + 1);
+        Errno(self.bridge.errno.get()).set();
+        let result = call();
+        self.bridge.errno.set(Errno::get().0);
+        self.bridge.calls.set(calls);
+        result
     }
 
     /// Keeps what a callback of this thread's was refused with on another one.
     pub(crate) fn refuse(&self, failure: Fault) {
         REFUSED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
         self.bridge.failed.store(1, Ordering::Relaxed);
+    }
+
+    /// Writes out a failure that no call can report, as none is on its way; says whether that was so.
+    #[cold]
+    pub(crate) fn forget_failure(&self) -> bool {
+        if self.bridge.calls.get() != 0 {
+            return false;
+        }
+        if let Some(failure) = self.take_failure() {
+            eprintln!("'{failure}");
+        }
+        true
     }
 
     /// The failure of a callback below the call that has just returned.
