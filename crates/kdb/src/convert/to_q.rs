@@ -144,6 +144,11 @@ pub(crate) unsafe fn pointed(to: Letter, address: *const u8) -> Result<*mut Obje
     if address.is_null() {
         return null(to);
     }
+    if to.meaning() == Meaning::Guid {
+        // As the elements of a vector of guids, which the letter passes to C, are the bytes themselves.
+        // SAFETY: said by the caller.
+        return Ok(unsafe { guid(address) });
+    }
     if to.meaning() == Meaning::Callback {
         // A value that C keeps: q gets a reference of its own.
         // SAFETY: said by the caller.

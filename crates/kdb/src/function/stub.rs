@@ -26,12 +26,13 @@ pub(super) fn make(function: &Function, fallback: Code) -> Option<Bridge> {
     let letters = &function.letters;
     let arguments: Option<Vec<Argument>> =
         letters.parameters.iter().enumerate().map(|(index, letter)| argument(letters, index, *letter)).collect();
+    let arguments = arguments?;
     let target = Cell::new(function.function.target());
     // The code that reads it can be called as long as the process runs.
     let record: &'static Record = Box::leak(Box::new(Record { target, state: &raw const thread.bridge }));
     let spec = Spec {
         entry: Signature::new(Type::pointer(), vec![Type::pointer(); letters.parameters.len()]).ok()?,
-        arguments: arguments?,
+        arguments,
         record: Operand::Constant(record),
         context: None,
         errno: true,
