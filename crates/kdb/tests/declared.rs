@@ -614,9 +614,8 @@ fn faults_in_guarded_functions_are_errors() {
         let bound = ffi.run("bind", &[&symbols(&[library(), "peek"]), &char(b'r'), &char(b'i')]).unwrap();
         let memory = ints(&[42]);
         let address = memory.items::<u8>().addr() as i64;
-        let rows: [(Value, fn(Value) -> Value); 3] =
-            [(ffi.named("peek"), |value| value), (lettered, |value| value), (bound, |value| list![value, null()])];
-        for (function, argument) in rows {
+        for (function, is_listed) in [(ffi.named("peek"), false), (lettered, false), (bound, true)] {
+            let argument = |value| if is_listed { list![value, null()] } else { value };
             let guarded = guard(&function);
             assert_eq!(guard(&function), guarded);
             assert_eq!(guard(&guarded), guarded);
