@@ -150,7 +150,7 @@ pub struct Spec {
     /// Whether the thread's `errno` is [`State::errno`] while the callee runs.
     pub errno: bool,
     /// Whether calls on other threads than [`State::home`] go to the fallback: then nothing of the state is read or written
-    /// but there.
+    /// but there. Calls are counted in [`State::calls`] then.
     pub home: bool,
     /// A function of the entry's signature, for arguments that the stub does not know.
     pub fallback: *const c_void,
@@ -301,6 +301,9 @@ pub struct State {
     pub failed: AtomicU32,
     /// The thread pointer of the only thread that calls C through stubs with [`Spec::home`]; 0 is that of none.
     pub home: Cell<usize>,
+    /// How many calls of stubs with [`Spec::home`] are on their way: a callback can tell by it whether anything is there
+    /// to report its failure. What unwinds through a stub leaves its call counted.
+    pub calls: Cell<u32>,
 }
 
 impl State {

@@ -37,6 +37,7 @@ const RECORD_STATE: u32 = 8;
 const STATE_ERRNO: u32 = 0;
 const STATE_FAILED: u32 = 4;
 const STATE_HOME: u32 = 8;
+const STATE_CALLS: u32 = 16;
 
 /// The integer from which on doubles do not tell integers apart, and the bits of that double.
 pub(super) const INTEGER_EXACT: u64 = 1 << 53;
@@ -85,6 +86,8 @@ pub(super) trait BridgeAssembler: Assembler {
     fn branch_unless_thread(&mut self, register: Role, label: DynamicLabel);
     /// Writes four bytes of a register to memory.
     fn store_int(&mut self, from: Role, base: Role, offset: u32);
+    /// Adds 1 or -1 to four bytes of memory.
+    fn count(&mut self, base: Role, offset: u32, by: i8);
     /// Fills a register with two bytes ([`Width::S2`]) or four, sign-extended to eight.
     fn load_signed(&mut self, to: Role, base: Role, offset: u32, width: Width);
     /// Fills a register with the sum of another and an offset.
@@ -285,6 +288,11 @@ impl Blueprint {
         let mut words = Words(vec![Shape::BRIDGE]);
         self.hash(&mut words);
         Shape::new(words.0)
+    }
+
+    /// Whether the state is read before the call.
+    fn needs_state(&self) -> bool {
+        self.errno.is_some() || self.home
     }
 
     fn general(&self) -> impl Iterator<Item = &Argument> {
@@ -664,7 +672,7 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
             fills.push((argument.to, self.fill(argument, case.payload, index)));
         }
         self.fill_all(fills);
-        if blueprint.errno.is_some() && !self.has_record {
+        if blueprint.needs_state() && !self.has_record {
             self.load_record(Role::Slots);
         }
     }
@@ -880,8 +888,13 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         let (ready, failed) = (self.lanes.ready, self.lanes.failed);
         let assembler = &mut self.assembler;
         assembler.bind(ready);
-        if let Some(errno) = self.blueprint.errno {
+        if self.blueprint.needs_state() {
             assembler.load(Role::Slots, Role::Slots, RECORD_STATE, Width::B8);
+        }
+        if self.blueprint.home {
+            assembler.count(Role::Slots, STATE_CALLS, 1);
+        }
+        if let Some(errno) = self.blueprint.errno {
             assembler.load(Role::Scratch, Role::Slots, STATE_ERRNO, Width::B4);
             assembler.store_thread(Role::Scratch, errno);
         }
@@ -895,6 +908,9 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         if let Some(errno) = self.blueprint.errno {
             assembler.load_thread(Role::Target, errno);
             assembler.store_int(Role::Target, Role::Slots, STATE_ERRNO);
+        }
+        if self.blueprint.home {
+            assembler.count(Role::Slots, STATE_CALLS, -1);
         }
         assembler.branch_unless_equal(Role::Slots, STATE_FAILED, Width::B4, 0, failed);
     }
@@ -1013,7 +1029,7 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
                 let next = if cases.peek().is_some() { self.assembler.label() } else { self.lanes.fallback };
                 self.branch_unless_tag(argument, case.tag, next);
                 self.load_vector(argument, case.payload);
-                if case.payload == Payload::Int64 && self.blueprint.errno.is_some() && self.has_record {
+                if case.payload == Payload::Int64 && self.blueprint.needs_state() && self.has_record {
                     self.load_record(Role::Slots);
                 }
                 self.assembler.jump_to(join);
@@ -1049,7 +1065,7 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         let words = blueprint.general().enumerate();
         let fills = words.map(|(word, argument)| (argument.to, self.fill_from_word(argument, word))).collect();
         self.fill_all(fills);
-        if blueprint.errno.is_some() {
+        if blueprint.needs_state() {
             self.load_record(Role::Slots);
         }
         self.assembler.jump_to(self.lanes.ready);

@@ -369,6 +369,31 @@ fn only_the_home_thread_calls_c() {
 }
 
 #[test]
+fn calls_at_home_are_counted() {
+    thread_local! {
+        static STATE: Cell<*const State> = const { Cell::new(ptr::null()) };
+    }
+    extern "C" fn calls(_: i32) -> i32 {
+        // SAFETY: the test keeps the state.
+        unsafe { (*STATE.get()).calls.get() as i32 }
+    }
+    let engine = engine();
+    let owner = Owner::new(calls as *const c_void, State::for_this_thread());
+    STATE.set(&raw const *owner.state);
+    for errno in [false, true] {
+        let native = swapper(&engine, &owner, errno, true);
+        owner.state.calls.set(5);
+        for (payload, bits) in [(Payload::Int32, 1), (Payload::Double, 0), (Payload::Byte, 1)] {
+            assert_eq!(swap(native, payload, bits), Some(6));
+            assert_eq!(owner.state.calls.get(), 5);
+        }
+        assert_eq!(swap(native, Payload::Double, 0.5_f64.to_bits()), None);
+        assert_eq!(owner.state.calls.get(), 5);
+        assert_eq!(swap(swapper(&engine, &owner, errno, false), Payload::Int32, 1), Some(5));
+    }
+}
+
+#[test]
 fn a_state_without_a_home_is_nobodys() {
     let engine = engine();
     let owner = Owner::new(swap_errno as *const c_void, State::default());

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::ffi::CString;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::host::{Object, api};
 
@@ -100,4 +101,13 @@ impl From<jitcall::Error> for Fault {
         };
         Fault::new(class, jitcall::error::explain(&error))
     }
+}
+
+/// Runs what q has called; an error is signalled, and so is a panic, which must not get to q.
+#[inline]
+pub(crate) fn signalled(run: impl FnOnce() -> Result<*mut Object>) -> *mut Object {
+    let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        Err(Fault::new(Class::Os, "ffikdb: this is a fault of the library; what it says is on standard error"))
+    });
+    result.unwrap_or_else(|fault| fault.signal())
 }

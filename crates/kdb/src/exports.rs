@@ -3,15 +3,13 @@
 //! ffikdb's own C functions have its names, so that its `ffi.q` loads this library as well; those beyond it begin with
 //! `ffi_`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use crate::convert::to_q;
 use crate::error::{Class, Fault, Result};
 use crate::function::{Manner, by_inference, listed, own_rank};
 use crate::host::{K, Object, Owned, api, kind};
 use crate::letters::{Letters, Scalar};
 use crate::thread::{self, Thread};
-use crate::{callback, host, symbols, variables, variadic};
+use crate::{callback, error, host, symbols, variables, variadic};
 
 /// Runs a function that q has called: q's functions are looked up first, and an error is signalled.
 fn enter(run: impl FnOnce() -> Result<*mut Object>) -> *mut Object {
@@ -19,10 +17,7 @@ fn enter(run: impl FnOnce() -> Result<*mut Object>) -> *mut Object {
         return host::api::report_missing(name);
     }
     thread::begin();
-    let result = catch_unwind(AssertUnwindSafe(run));
-    let result =
-        result.unwrap_or_else(|_| Err(Fault::new(Class::Os, "ffikdb has failed; what it says is on standard error")));
-    result.unwrap_or_else(|fault| fault.signal())
+    error::signalled(run)
 }
 
 macro_rules! exports {

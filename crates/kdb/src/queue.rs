@@ -9,7 +9,6 @@ use jitcall::closure;
 use crate::convert::to_q;
 use crate::error::{Class, Fault, Result};
 use crate::host::{Object, Owned, api};
-use crate::thread;
 
 /// Has q's main loop run callbacks that wait, from now on.
 ///
@@ -32,13 +31,9 @@ pub(crate) fn begin() -> Result<()> {
     Ok(())
 }
 
-/// Runs what waits. No call is there that a failure could be reported by: it is written out, as q does with what its own
-/// main loop meets.
+/// Runs what waits.
 unsafe extern "C-unwind" fn serve(_: c_int) -> *mut Object {
     closure::serve();
-    if let Some(failure) = thread::with(|thread| if thread.has_failed() { thread.take_failure() } else { None }) {
-        eprintln!("'{failure}");
-    }
     // Where it is given null, q waits no longer.
     to_q::identity().into_raw()
 }

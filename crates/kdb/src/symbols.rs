@@ -40,6 +40,13 @@ pub(crate) fn find(what: K<'_>) -> Result<Symbol> {
             let address = std::ptr::with_exposed_provenance_mut(what.long() as usize);
             Ok(Symbol { name: format!("{:#x}", what.long()), address })
         }
+        // What older versions kept functions as: the bytes of an address.
+        kind::BYTE if what.count() == size_of::<usize>() => {
+            // SAFETY: there are as many bytes.
+            let address = unsafe { what.elements().cast::<usize>().read_unaligned() };
+            let name = format!("{address:#x}");
+            Ok(Symbol { name, address: std::ptr::with_exposed_provenance_mut(address) })
+        }
         t => Err(Fault::of_type(format!("`name, `library`name or an address: {t}h"))),
     }
 }

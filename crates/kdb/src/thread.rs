@@ -6,6 +6,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use jitcall::Errno;
 use jitcall::bridge::State;
 
 use crate::callback::Callbacks;
@@ -62,16 +63,44 @@ impl Thread {
         self.bridge.failed.load(Ordering::Relaxed) != 0
     }
 
-    /// Keeps the first failure of callbacks below a call.
+    /// Keeps the first failure of callbacks below a call. Where no call is on its way, as below q's main loop, nobody could
+    /// report it: it is written out.
     pub(crate) fn park(&self, failure: Fault) {
+        if self.bridge.calls.get() == 0 {
+            eprintln!("'{failure}");
+            return;
+        }
         self.failure.borrow_mut().get_or_insert(failure);
         self.bridge.failed.store(1, Ordering::Relaxed);
+    }
+
+    /// Runs a call into C: with errno as it was left, and counted.
+    #[inline]
+    pub(crate) fn calling<R>(&self, call: impl FnOnce() -> R) -> R {
+        let calls = self.bridge.calls.replace(self.bridge.calls.get() + 1);
+        Errno(self.bridge.errno.get()).set();
+        let result = call();
+        self.bridge.errno.set(Errno::get().0);
+        self.bridge.calls.set(calls);
+        result
     }
 
     /// Keeps what a callback of this thread's was refused with on another one.
     pub(crate) fn refuse(&self, failure: Fault) {
         REFUSED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
         self.bridge.failed.store(1, Ordering::Relaxed);
+    }
+
+    /// Writes out a failure that no call can report, as none is on its way; says whether that was so.
+    #[cold]
+    pub(crate) fn forget_failure(&self) -> bool {
+        if self.bridge.calls.get() != 0 {
+            return false;
+        }
+        if let Some(failure) = self.take_failure() {
+            eprintln!("'{failure}");
+        }
+        true
     }
 
     /// The failure of a callback below the call that has just returned.

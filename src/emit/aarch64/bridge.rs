@@ -116,6 +116,16 @@ impl BridgeAssembler for Emitter<'_> {
         dynasm!(self.ops ; .arch aarch64 ; str W(number(from)), [X(number(base)), offset]);
     }
 
+    fn count(&mut self, base: Role, offset: u32, by: i8) {
+        let base = number(base);
+        dynasm!(self.ops ; .arch aarch64 ; ldr w10, [X(base), offset]);
+        match by {
+            1 => dynasm!(self.ops ; .arch aarch64 ; add w10, w10, 1),
+            _ => dynasm!(self.ops ; .arch aarch64 ; sub w10, w10, 1),
+        }
+        dynasm!(self.ops ; .arch aarch64 ; str w10, [X(base), offset]);
+    }
+
     fn load_signed(&mut self, to: Role, base: Role, offset: u32, width: Width) {
         let (base, offset) = self.within_reach(number(base), offset);
         match width {

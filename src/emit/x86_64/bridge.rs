@@ -93,6 +93,10 @@ impl BridgeAssembler for Emitter<'_> {
         with_memory!(self, [mov], number(base), offset as i32, [, Rd(number(from))]);
     }
 
+    fn count(&mut self, base: Role, offset: u32, by: i8) {
+        with_memory!(self, [add DWORD], number(base), offset as i32, [, by.into()]);
+    }
+
     fn load_signed(&mut self, to: Role, base: Role, offset: u32, width: Width) {
         let (to, base, offset) = (number(to), number(base), offset as i32);
         match width {

@@ -66,7 +66,7 @@ impl Run {
             self.home.refuse(Fault::new(Class::Os, "a callback was called on another thread than q's main one"));
             return self.write_zero(result);
         }
-        if self.home.has_failed() {
+        if self.home.has_failed() && !self.home.forget_failure() {
             return self.write_zero(result);
         }
         // The function's own errno is not C's business, nor the other way round.

@@ -19,7 +19,7 @@ use std::ffi::c_void;
 use std::sync::OnceLock;
 
 use jitcall::map::Map;
-use jitcall::{Bridge, Engine, Errno, Slot};
+use jitcall::{Bridge, Engine, Slot};
 use jitcall_disasm::{Machine, disassemble, listing};
 
 use crate::callback;
@@ -131,10 +131,8 @@ impl Function {
     /// # Safety
     /// There is a word for each parameter, and room for the result.
     pub(crate) unsafe fn call_words(&self, thread: &Thread, words: &[u64], result: *mut u8) {
-        Errno(thread.bridge.errno.get()).set();
         // SAFETY: every parameter is one slot, which is a word; who declared the function answers for the rest.
-        unsafe { self.function.call_slots(words.as_ptr().cast::<Slot>(), result) };
-        thread.bridge.errno.set(Errno::get().0);
+        thread.calling(|| unsafe { self.function.call_slots(words.as_ptr().cast::<Slot>(), result) });
     }
 
     /// What errors call an argument: `pow: argument 2 ("f")`.

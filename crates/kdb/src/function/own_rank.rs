@@ -10,7 +10,7 @@ use jitcall::closure::{Arguments, Outcome};
 use jitcall::{Engine, Signature, Type};
 
 use super::{Function, stub};
-use crate::error::{Class, Fault, Result};
+use crate::error::{self, Class, Fault, Result};
 use crate::host::api::Code;
 use crate::host::{K, Object, Owned, api, kind};
 
@@ -58,7 +58,7 @@ pub(crate) fn code(rank: usize, run: impl Fn(&[K<'_>]) -> Result<*mut Object> + 
     let closure = interface.slots_shared(move |arguments: Arguments<'_>, outcome: Outcome<'_>| {
         // SAFETY: q passes so many objects, none of them null; `K` is a pointer, as each slot is.
         let arguments = unsafe { std::slice::from_raw_parts(arguments.as_ptr().cast::<K<'_>>(), rank) };
-        let result = run(arguments).unwrap_or_else(|fault| fault.signal());
+        let result = error::signalled(|| run(arguments));
         // SAFETY: the result is a pointer.
         unsafe { outcome.write(result.cast::<c_void>()) };
     })?;

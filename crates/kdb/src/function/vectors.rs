@@ -6,8 +6,7 @@
 //! stack; whether that can be done without loss is looked at before the first call. Everything else is called element by
 //! element.
 
-use jitcall::Errno;
-use jitcall::map::Column;
+use jitcall::map::{Column, Map};
 
 use super::Function;
 use crate::convert::{number, to_c, to_q};
@@ -94,6 +93,7 @@ fn is_mapped(function: &Function, arguments: &[K<'_>]) -> bool {
     };
     let result = letters.result.meaning();
     letters.fixed == letters.parameters.len()
+        && letters.fixed <= CONVERTED
         && matches!(result, Meaning::Void | Meaning::Number(..) | Meaning::Size | Meaning::Raw)
         && letters.parameters.iter().zip(arguments).all(is_vector)
 }
@@ -124,10 +124,8 @@ fn map(function: &Function, thread: &Thread, arguments: &[K<'_>], count: usize) 
     };
     let results = scalar.map(|_| Owned::vector(t, count));
     let to = results.as_ref().map_or(std::ptr::null_mut(), |results| results.elements());
-    Errno(thread.bridge.errno.get()).set();
-    let made = pieces(function, sources, count, to, scalar.map_or(0, Scalar::size));
-    thread.bridge.errno.set(Errno::get().0);
-    made?;
+    let map = function.map()?;
+    thread.calling(|| pieces(map, function, sources, count, to, scalar.map_or(0, Scalar::size)))?;
     if thread.has_failed()
         && let Some(failure) = thread.take_failure()
     {
@@ -176,8 +174,14 @@ unsafe fn load(from: Scalar, elements: *const u8, element: usize) -> u64 {
 }
 
 /// Makes the calls: all at once, or, where elements are converted, a piece at a time.
-fn pieces(function: &Function, sources: &[Source], count: usize, results: *mut u8, size: usize) -> Result<()> {
-    let map = function.map()?;
+fn pieces(
+    map: &Map,
+    function: &Function,
+    sources: &[Source],
+    count: usize,
+    results: *mut u8,
+    size: usize,
+) -> Result<()> {
     let mut columns = [Column { address: std::ptr::null(), stride: 0 }; CONVERTED];
     let columns = &mut columns[..sources.len()];
     for (column, source) in columns.iter_mut().zip(sources) {

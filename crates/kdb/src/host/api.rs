@@ -66,7 +66,7 @@ functions! {
     /// Has the main loop call a function where a descriptor can be read.
     fn sd1(c_int, unsafe extern "C-unwind" fn(c_int) -> *mut Object) -> *mut Object;
     /// The one address of a symbol's text, which is so long.
-    fn sn(*const c_char, c_int) -> *mut c_char;
+    fn sn(*const c_char, i64) -> *mut c_char;
     /// A dictionary of keys and values, which it takes over.
     fn xD(*mut Object, *mut Object) -> *mut Object;
     /// A table of a dictionary, which it takes over.

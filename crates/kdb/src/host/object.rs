@@ -250,7 +250,7 @@ impl Owned {
 /// The one address of a symbol's text.
 pub(crate) fn interned(text: &[u8]) -> *mut c_char {
     // SAFETY: `sn` reads as many bytes, and copies what it does not know.
-    unsafe { (api().sn)(text.as_ptr().cast(), text.len() as i32) }
+    unsafe { (api().sn)(text.as_ptr().cast(), text.len() as i64) }
 }
 
 impl Deref for Owned {
