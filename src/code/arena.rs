@@ -20,8 +20,14 @@ use super::memfd::{self, refused};
 use super::unwind::{FrameKind, Registration};
 use crate::error::{Error, Result};
 
-/// What entries are aligned to, in bytes: what both architectures' optimisation guides ask of branch targets.
-const ENTRY_ALIGN: usize = 16;
+/// What entries are aligned to, in bytes: what both architectures' optimisation guides ask of branch targets. Where there
+/// are loops, these are laid out by lines of the instruction cache.
+fn entry_align(kind: FrameKind) -> usize {
+    match kind {
+        FrameKind::Frameless | FrameKind::Framed => 16,
+        FrameKind::Saving => 64,
+    }
+}
 
 /// How large chunks grow, in bytes, starting from a page and doubling. Code of more than a quarter of that gets a chunk
 /// of its own.
@@ -30,8 +36,8 @@ fn largest_chunk() -> usize {
 }
 
 /// What an entry takes, in bytes.
-fn entry_size(code: &[u8]) -> usize {
-    code.len().max(1).next_multiple_of(ENTRY_ALIGN)
+fn entry_size(code: &[u8], kind: FrameKind) -> usize {
+    code.len().max(1).next_multiple_of(entry_align(kind))
 }
 
 /// What shows up in `/proc/self/maps`, as `/memfd:jitcall (deleted)`.
@@ -61,10 +67,10 @@ impl Arena {
     /// # Errors
     /// [`Error::CodeLimit`] at the arena's limit, [`Error::CodeMemory`] where the system refuses memory.
     pub(crate) fn add(&mut self, code: &[u8], kind: FrameKind) -> Result<NonNull<u8>> {
-        let size = entry_size(code);
+        let size = entry_size(code, kind);
         self.leave_to_other_processes();
         if size > largest_chunk() / 4 {
-            return Ok(self.map(size, size, kind)?.write(code, &mut self.used));
+            return Ok(self.map(size, size, kind)?.write(code, size, &mut self.used));
         }
         let pool = kind as usize;
         let chunk = match &mut self.pools[pool].open {
@@ -74,7 +80,7 @@ impl Arena {
                 self.pools[pool].put(chunk)
             }
         };
-        Ok(chunk.write(code, &mut self.used))
+        Ok(chunk.write(code, size, &mut self.used))
     }
 
     /// Makes sure that code can be had and runs: adds a function that returns a number, and calls it.
@@ -94,7 +100,7 @@ impl Arena {
         Err(Error::CodeMemory { step: "running a function in it", source: io::Error::other(what) })
     }
 
-    /// Bytes that entries take, with the traps that fill up their last 16 bytes.
+    /// Bytes that entries take, with the traps that fill them up.
     pub(crate) fn used(&self) -> usize {
         self.used
     }
@@ -200,9 +206,8 @@ impl Chunk {
         self.view.map.len() - self.filled
     }
 
-    /// Writes an entry, for which there is room, and adds to `used` what it takes.
-    fn write(&mut self, code: &[u8], used: &mut usize) -> NonNull<u8> {
-        let size = entry_size(code);
+    /// Writes an entry that takes `size` bytes, for which there is room, and adds them to `used`.
+    fn write(&mut self, code: &[u8], size: usize, used: &mut usize) -> NonNull<u8> {
         assert!(size <= self.room());
         // SAFETY: both views are mappings of the same memory, `filled + size` bytes of which there are. Nobody reads
         // what is above `filled`, since no address there was given to anyone.

@@ -17,6 +17,10 @@ use crate::abi::{Register, Width};
 use crate::emit::map::MapAssembler;
 use crate::emit::{Assembler, Role};
 
+/// What Arm's optimisation guides would have targets of branches aligned to, in bytes; entries of map stubs are aligned to
+/// more.
+const LOOP_ALIGN: usize = 32;
+
 impl MapAssembler for Emitter<'_> {
     const SAVED: u8 = 10;
     type Place = DynamicLabel;
@@ -50,6 +54,9 @@ impl MapAssembler for Emitter<'_> {
     }
 
     fn start_loop(&mut self) -> DynamicLabel {
+        while !self.ops.offset().0.is_multiple_of(LOOP_ALIGN) {
+            dynasm!(self.ops ; .arch aarch64 ; nop);
+        }
         let start = self.ops.new_dynamic_label();
         dynasm!(self.ops ; .arch aarch64 ; =>start);
         start
