@@ -21,12 +21,19 @@ fn main() -> ExitCode {
     prepare(&folder);
     let is_fast = support::q(|q| compare(&figures::all(q, &folder)));
     let program = std::env::current_exe().expect("the path of the bench");
-    let counted = Command::new(program).env("LD_PRELOAD", folder.join("counter.so")).status();
+    let counted =
+        Command::new(program).args(std::env::args().skip(1)).env("LD_PRELOAD", folder.join("counter.so")).status();
     verdict(counted.expect("the bench can be run").success() && is_fast)
 }
 
 fn verdict(is_good: bool) -> ExitCode {
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The figures whose names have what the command line asks for.
+fn chosen(figures: &[Figure]) -> impl Iterator<Item = &Figure> {
+    let part = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    figures.iter().filter(move |figure| figure.name.contains(&part))
 }
 
 /// Prints times. Whether all ratios are within their limits.
@@ -35,7 +42,7 @@ fn compare(figures: &[Figure]) -> bool {
     println!("| | by hand | ffikdb | ratio | limit | |");
     println!("|---|---|---|---|---|---|");
     let mut is_fast = true;
-    for Figure { name, limit, calls, by_hand, ours } in figures {
+    for Figure { name, limit, calls, by_hand, ours } in chosen(figures) {
         let times = measure::compare(by_hand, ours);
         let [hand, ours] = [times.by_hand, times.ours].map(|time| time / *calls as f64);
         let is_over = times.ratio > *limit;
@@ -52,7 +59,7 @@ fn count(figures: &[Figure]) -> bool {
     println!("| | by hand | ffikdb | beyond | limit | |");
     println!("|---|---|---|---|---|---|");
     let mut is_even = true;
-    for Figure { name, by_hand, ours, .. } in figures {
+    for Figure { name, by_hand, ours, .. } in chosen(figures) {
         let [hand, ours] = [by_hand, ours].map(measure::allocations);
         let mark = if ours > hand { "over" } else { "" };
         println!("| {name} | {hand:.3} | {ours:.3} | {:.3} | 0 | {mark} |", ours - hand);

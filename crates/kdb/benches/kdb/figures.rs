@@ -46,7 +46,14 @@ pub(crate) fn all(q: &Q, folder: &Path) -> Vec<Figure> {
             libraries.bound("bind", "power", "ff", "f"),
             &by_list(&doubles),
         ),
-        called("bind, 3 ints", 1.5, 1, c"hand_add3_listed", libraries.bound("bind", "add3", "iii", "i"), &by_list(&ints)),
+        called(
+            "bind, 3 ints",
+            1.5,
+            1,
+            c"hand_add3_listed",
+            libraries.bound("bind", "add3", "iii", "i"),
+            &by_list(&ints),
+        ),
         called(
             "map, 1 vector",
             1.15,
