@@ -121,7 +121,7 @@ const CALLED: &[(&str, &str, &[&[Payload]])] = &[
 
 /// The name of a file, what a function of a host like q calls, its parameters, whether the host's own `errno` and thread are
 /// minded, and what its constructor is given first.
-const ATOMS: &[(&str, &str, &[Atom], bool, Option<i32>)] = &[
+const ATOMS: &[Atoms] = &[
     ("bridge_atoms_pow", "double pow(double, double)", &[FLOATS; 2], false, None),
     ("bridge_atoms_pow_at_home", "double pow(double, double)", &[FLOATS; 2], true, None),
     ("bridge_atoms_add3", "int add3(int, int, int)", &[INTS; 3], false, None),
@@ -130,6 +130,8 @@ const ATOMS: &[(&str, &str, &[Atom], bool, Option<i32>)] = &[
     ("bridge_atoms_sum", "float sum(const float *, unsigned long, float)", &[REALS, INTS, REAL], false, None),
     ("bridge_atoms_printf", "int show(const char *, ...)", &[TEXT], false, None),
 ];
+
+type Atoms = (&'static str, &'static str, &'static [Atom], bool, Option<i32>);
 
 /// The cases of a parameter, and where their payload is.
 type Atom = (&'static [Case], u32);

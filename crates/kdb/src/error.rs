@@ -94,9 +94,16 @@ impl fmt::Display for Fault {
 
 impl From<jitcall::Error> for Fault {
     fn from(error: jitcall::Error) -> Fault {
+        if let jitcall::Error::Fault(fault) = &error {
+            // The arguments are q's business, and addresses as C has them.
+            let call = format!("{}({}): ", fault.function, fault.arguments.join(", "));
+            let text = fault.to_string();
+            let reason = text.strip_prefix(&call).unwrap_or(&text);
+            return Fault::new(Class::Os, format!("{}: {reason}", fault.function));
+        }
         let class = match &error {
             jitcall::Error::ClosureLimit { .. } | jitcall::Error::CodeLimit { .. } => Class::Limit,
-            jitcall::Error::Open { .. } | jitcall::Error::Symbol { .. } => Class::Os,
+            jitcall::Error::Open { .. } | jitcall::Error::Symbol { .. } | jitcall::Error::Signals { .. } => Class::Os,
             _ => Class::Type,
         };
         Fault::new(class, jitcall::error::explain(&error))

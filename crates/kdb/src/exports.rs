@@ -4,12 +4,13 @@
 //! `ffi_`.
 
 use crate::convert::to_q;
+use crate::declared::{Declared, memory, owned};
 use crate::error::{Class, Fault, Result};
 use crate::function::{Manner, by_inference, listed, own_rank};
 use crate::host::{K, Object, Owned, api, kind};
 use crate::letters::{Letters, Scalar};
 use crate::thread::{self, Thread};
-use crate::{callback, error, host, symbols, variables, variadic};
+use crate::{callback, error, guard, host, symbols, variables, variadic};
 
 /// Runs a function that q has called: q's functions are looked up first, and an error is signalled.
 fn enter(run: impl FnOnce() -> Result<*mut Object>) -> *mut Object {
@@ -133,10 +134,70 @@ exports! {
         Ok(to_q::atom(Scalar::Byte, kind::BOOLEAN, freed.into()))
     }
 
+    /// `.ffi.def[library;declarations]`: a dictionary of the functions and variables.
+    ffi_def(library, text) {
+        define(library, text).map_err(|fault| fault.at("def"))
+    }
+
+    /// `.ffi.guard[function]`: the same function, whose faults are errors.
+    ffi_guard(function) {
+        thread::with(|thread| guard::guarded(thread.main()?, function)).map_err(|fault| fault.at("guard"))
+    }
+
+    /// `.ffi.sizeof[type]`.
+    ffi_sizeof(ty) {
+        with_types("sizeof", |types| memory::size_of(types, ty))
+    }
+
+    /// `.ffi.offsetof[type;member]`.
+    ffi_offsetof(ty, member) {
+        with_types("offsetof", |types| memory::offset_of(types, ty, member))
+    }
+
+    /// `.ffi.pack[type;value]`: its bytes.
+    ffi_pack(ty, value) {
+        with_types("pack", |types| memory::pack(types, ty, value))
+    }
+
+    /// `.ffi.unpack[type;bytes or address]`: the value.
+    ffi_unpack(ty, place) {
+        with_types("unpack", |types| memory::unpack(types, ty, place))
+    }
+
+    /// `.ffi.get[type;bytes or address;member]`.
+    ffi_get(ty, place, member) {
+        with_types("get", |types| memory::get(types, ty, place, member))
+    }
+
+    /// `.ffi.set[type;bytes or address;member;value]`: the new bytes; `::` where it has written to an address.
+    ffi_set(ty, place, member, value) {
+        with_types("set", |types| memory::set(types, ty, place, member, value))
+    }
+
+    /// `.ffi.array[type;table or list]`: the bytes of an array.
+    ffi_array(ty, values) {
+        with_types("array", |types| memory::array(types, ty, values))
+    }
+
+    /// `.ffi.table[type;bytes or (address;count)]`: a table of structs, a vector or a list of anything else.
+    ffi_table(ty, place) {
+        with_types("table", |types| memory::table(types, ty, place))
+    }
+
+    /// `.ffi.own[pointer;destructor]`: a foreign object, which calls the C function when nobody has it any more.
+    ffi_own(pointer, destructor) {
+        thread::with(|thread| owned::own(thread.main()?, pointer, destructor)).map_err(|fault| fault.at("own"))
+    }
+
+    /// `.ffi.address[foreign object]`: its pointer.
+    ffi_address(object) {
+        owned::address(object).map_err(|fault| fault.at("address"))
+    }
+
     /// `.ffi.show[function]`: its C declaration, and the machine code that q calls.
     ffi_show(function) {
         let function = thread::with(|thread| thread.main().map(|main| main.functions.behind(function)))?;
-        let function = function.ok_or_else(|| Fault::of_type("show: a function of .ffi.fn or .ffi.bind"))?;
+        let (function, _) = function.ok_or_else(|| Fault::of_type("show: a function of .ffi.fn or .ffi.bind"))?;
         Ok(Owned::text(function.show().as_bytes()).into_raw())
     }
 }
@@ -166,6 +227,18 @@ fn bound(caller: &str, function: K<'_>, parameters: K<'_>, result: K<'_>, manner
                 Manner::OwnRank => own_rank::make,
             },
         )
+    })
+}
+
+/// Runs what needs the types that C declarations have made known.
+fn with_types(caller: &str, run: impl FnOnce(&Declared) -> Result<*mut Object>) -> Result<*mut Object> {
+    thread::with(|thread| run(&thread.main()?.declared)).map_err(|fault| fault.at(caller))
+}
+
+fn define(library: K<'_>, text: K<'_>) -> Result<*mut Object> {
+    thread::with(|thread| {
+        let main = thread.main()?;
+        main.declared.define(&main.functions, library, text)
     })
 }
 

@@ -86,6 +86,10 @@ pub(crate) enum Meaning {
 impl Letter {
     pub(crate) const VOID: Letter = Letter(b' ');
     pub(crate) const INT: Letter = Letter(b'i');
+    /// An address.
+    pub(crate) const RAW: Letter = Letter(b'r');
+    /// A pointer to chars.
+    pub(crate) const TEXT: Letter = Letter(b'C');
 
     /// # Errors
     /// Says which letter is none.

@@ -11,6 +11,8 @@
 //! | `symbols`, `variadic` | functions and variables by name |
 //! | `convert` | q's values to C and back |
 //! | `function` | C functions as q functions: of one list, of their own rank, by inference |
+//! | `declared` | C declarations: structs, functions with prototypes, memory |
+//! | `guard` | functions whose faults are errors |
 //! | `callback`, `queue` | q functions as C function pointers |
 //! | `variables` | C's variables, and what pointers lead to |
 //! | `thread` | errno, failures of callbacks, what is kept for the process |
@@ -18,9 +20,11 @@
 
 mod callback;
 mod convert;
+mod declared;
 mod error;
 pub mod exports;
 mod function;
+mod guard;
 mod host;
 mod letters;
 mod queue;

@@ -51,6 +51,18 @@ pub(crate) fn find(what: K<'_>) -> Result<Symbol> {
     }
 }
 
+/// A name in a library, or in the process.
+///
+/// # Errors
+/// `'os` where there is no such library or symbol.
+pub(crate) fn named(library: Option<&CStr>, name: &str) -> Result<Symbol> {
+    let name = CString::new(name).map_err(|_| Fault::of_type("a zero byte in a name"))?;
+    match library {
+        Some(library) => in_library(&open(library, RTLD_LOCAL)?, library, &name),
+        None => in_process(&name),
+    }
+}
+
 /// Loads a library whose symbols are then in the process.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 //! kept for the process.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,8 +11,11 @@ use jitcall::Errno;
 use jitcall::bridge::State;
 
 use crate::callback::Callbacks;
+use crate::declared::Declared;
 use crate::error::{Class, Fault, Result};
 use crate::function::Functions;
+use crate::guard::Guarded;
+use crate::host::K;
 
 /// What belongs to a thread.
 pub(crate) struct Thread {
@@ -28,6 +32,16 @@ pub(crate) struct Thread {
 pub(crate) struct Main {
     pub(crate) functions: Functions,
     pub(crate) callbacks: Callbacks,
+    pub(crate) declared: Declared,
+    pub(crate) guarded: Guarded,
+}
+
+impl Main {
+    /// The C function behind a function of q's, where it is one of this library's.
+    pub(crate) fn target(&self, function: K<'_>) -> Option<*const c_void> {
+        let lettered = self.functions.behind(function).map(|(function, _)| function.target());
+        lettered.or_else(|| self.declared.target(function))
+    }
 }
 
 thread_local! {

@@ -5,6 +5,7 @@ mod support;
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 use std::rc::Rc;
 
@@ -302,11 +303,11 @@ fn objects_are_counted() {
 }
 
 #[test]
-#[should_panic = "left behind"]
 fn a_leak_is_found() {
     q(|q| {
-        assert!(q.is_own(), "not left behind: nothing is counted with the objects of another library");
-        q.exact(|_| long(1));
+        let leak = || q.exact(|_| long(1));
+        // Nothing is counted with the objects of another library.
+        assert_eq!(catch_unwind(AssertUnwindSafe(leak)).is_err(), q.is_own());
     });
 }
 
@@ -582,6 +583,10 @@ fn misuse_of_objects_is_noticed() {
 #[test]
 fn functions_by_name() {
     q(|q| {
+        if !q.is_own() {
+            // KX's library has a `k` of its own, which only talks to other processes.
+            return;
+        }
         q.exact(|q| {
             q.define("negate", lambda(1, |arguments| Ok(long(-arguments[0].atom::<i64>()))));
             q.define("refuse", lambda(1, |_| error("refused")));

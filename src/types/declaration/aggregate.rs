@@ -6,6 +6,7 @@ use super::attribute::Attributes;
 use super::declarator::{Declarator, Naming, declared_twice};
 use super::fault::{Blame as _, Fault, Result, Span};
 use super::parser::Parser;
+use super::printer;
 use super::scope::{Form, Name, Tag};
 use super::specifiers::{Place, Specifiers, Tagging};
 use crate::types::{Aggregate, AggregateBuilder, AggregateKind, Arch, Enum, Integer, Member, Pointee, Type, layout};
@@ -98,7 +99,9 @@ impl<'t> Parser<'t> {
         span: Span,
         attributes: Attributes,
     ) -> Result<(Form, Tagging)> {
+        let mut earlier = None;
         if let Some((tag, span)) = tag {
+            earlier = self.take_earlier(keyword, tag);
             self.check_undefined(keyword, tag, span)?;
             // Inside its own body the tag is known without its definition.
             self.scope.tags.entry(tag.to_owned()).or_insert(Tag::promised(keyword));
@@ -114,9 +117,21 @@ impl<'t> Parser<'t> {
         };
         // The body may have defined the tag too.
         self.check_undefined(keyword, tag, tag_span)?;
+        let ty = match earlier {
+            // What was made of the earlier definition stays the same type.
+            Some(earlier) if same_definition(&earlier, &ty) => earlier,
+            Some(_) => return Err(Fault::new(tag_span, format!("{keyword} {tag} was defined otherwise before"))),
+            None => ty,
+        };
         let size = self.measured(&Pointee::Type(ty.clone()), tag_span)?;
-        self.scope.tags.insert(tag.to_owned(), Tag { keyword, definition: Some(ty.clone()), size });
+        self.scope.tags.insert(tag.to_owned(), Tag { keyword, definition: Some(ty.clone()), size, is_earlier: false });
         Ok((Form::of(ty), Tagging::Tagged))
+    }
+
+    /// The definition that an earlier text has given a tag, which is then without one.
+    fn take_earlier(&mut self, keyword: &str, tag: &str) -> Option<Type> {
+        let known = self.scope.tags.get_mut(tag)?;
+        if known.is_earlier && known.keyword == keyword { known.definition.take() } else { None }
     }
 
     fn check_undefined(&self, keyword: &str, tag: &str, span: Span) -> Result<()> {
@@ -276,6 +291,19 @@ impl<'t> Parser<'t> {
             Some(_) => Err(declared_twice(name, span)),
         }
     }
+}
+
+/// Whether two definitions of a tag agree, whatever tags were defined by then.
+fn same_definition(earlier: &Type, later: &Type) -> bool {
+    let (Type::Aggregate(earlier), Type::Aggregate(later)) = (earlier, later) else { return earlier == later };
+    let same_member = |(earlier, later): (&Member, &Member)| {
+        let text = |member: &Member| printer::without_names(&Pointee::Type(member.ty.clone()), false);
+        (&earlier.name, earlier.bits) == (&later.name, later.bits) && text(earlier) == text(later)
+    };
+    earlier.kind() == later.kind()
+        && Arch::ALL.iter().all(|arch| earlier.layout(*arch) == later.layout(*arch))
+        && earlier.members().len() == later.members().len()
+        && earlier.members().iter().zip(later.members()).all(same_member)
 }
 
 /// The kind that the keyword stands for, if it is not `enum`.

@@ -77,6 +77,44 @@ impl Declarations {
         Ok(Declarations { scope: parser.scope })
     }
 
+    /// Reads declarations in which the types and enum constants of these are known, as if they stood before them. What
+    /// comes back knows them too, but its functions and variables are those of the text alone.
+    ///
+    /// A tag or typedef may be declared again, if that is done in the same way.
+    ///
+    /// ```
+    /// use jitcall::Declarations;
+    /// let types = Declarations::parse("struct point { double x, y; };")?;
+    /// let more = types.parse_after("double norm(struct point);")?;
+    /// assert_eq!(more.function("norm").unwrap().parameters()[0].ty, types.ty("struct point").unwrap());
+    /// assert!(types.parse_after("struct point { double x, y; };").is_ok());
+    /// assert!(types.parse_after("struct point { float x, y; };").is_err());
+    /// # Ok::<(), jitcall::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Declarations::parse`]; also where a name was declared otherwise.
+    pub fn parse_after(&self, text: &str) -> Result<Declarations> {
+        let parsed = Parser::parse_in(self.scope.for_later(), text, Goal::Declarations);
+        Ok(Declarations { scope: parsed.map_err(|fault| fault.into_error(text))?.scope })
+    }
+
+    /// Reads a C type name, as [`Type::parse`] does, in which the types and constants that are declared here are known.
+    ///
+    /// ```
+    /// use jitcall::Declarations;
+    /// let declarations = Declarations::parse("typedef struct point { double x, y; } point;")?;
+    /// assert_eq!(declarations.parse_type("point *")?.to_string(), "struct point *");
+    /// # Ok::<(), jitcall::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Type::parse`].
+    pub fn parse_type(&self, text: &str) -> Result<Type> {
+        let parsed = Parser::parse_in(self.scope.for_later(), text, Goal::Type).and_then(Parser::into_type);
+        parsed.map_err(|fault| fault.into_error(text))
+    }
+
     /// The functions, each with its name. One that is declared twice is listed once.
     pub fn functions(&self) -> &[Signature] {
         &self.scope.functions

@@ -41,9 +41,14 @@ pub(super) struct Parser<'t> {
 impl<'t> Parser<'t> {
     /// Reads a whole text.
     pub(super) fn parse(text: &'t str, goal: Goal) -> Result<Parser<'t>> {
+        Parser::parse_in(Scope::default(), text, goal)
+    }
+
+    /// Reads a whole text, in which the names of a scope are known.
+    pub(super) fn parse_in(scope: Scope, text: &'t str, goal: Goal) -> Result<Parser<'t>> {
         let mut parser = Parser {
             cursor: Cursor::new(tokens(text)?),
-            scope: Scope::default(),
+            scope,
             parameters: Vec::new(),
             variable_length: None,
             goal,

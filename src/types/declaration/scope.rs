@@ -60,12 +60,14 @@ pub(super) struct Tag {
     pub(super) definition: Option<Type>,
     /// How large the definition is, so that it need not be measured at every mention.
     pub(super) size: Size,
+    /// Whether an earlier text has defined it: then this one may do so again, in the same way.
+    pub(super) is_earlier: bool,
 }
 
 impl Tag {
     /// A tag that has not been defined yet.
     pub(super) fn promised(keyword: &'static str) -> Tag {
-        Tag { keyword, definition: None, size: Size::default() }
+        Tag { keyword, definition: None, size: Size::default(), is_earlier: false }
     }
 }
 
@@ -151,6 +153,18 @@ fn predeclared(name: &str) -> Option<Form> {
 }
 
 impl Scope {
+    /// The scope that a later text starts with: types and constants, but no functions and variables.
+    pub(super) fn for_later(&self) -> Scope {
+        let lasting = |name: &Name| matches!(name, Name::Typedef(_) | Name::Constant(_));
+        let names = self.names.iter().filter(|(_, name)| lasting(name));
+        let tags = self.tags.iter().map(|(tag, found)| (tag.clone(), Tag { is_earlier: true, ..found.clone() }));
+        Scope {
+            names: names.map(|(name, found)| (name.clone(), found.clone())).collect(),
+            tags: tags.collect(),
+            ..Scope::default()
+        }
+    }
+
     /// What a typedef name stands for now.
     pub(super) fn typedef(&self, name: &str) -> Option<Form> {
         let form = match self.names.get(name) {

@@ -85,17 +85,19 @@ unsafe fn call(address: *const c_void, arguments: &[K]) -> K {
     // SAFETY: said by the caller. Each type has as many parameters as there are arguments.
     unsafe {
         match *arguments {
-            [a] => transmute::<_, extern "C" fn(K) -> K>(address)(a),
-            [a, b] => transmute::<_, extern "C" fn(K, K) -> K>(address)(a, b),
-            [a, b, c] => transmute::<_, extern "C" fn(K, K, K) -> K>(address)(a, b, c),
-            [a, b, c, d] => transmute::<_, extern "C" fn(K, K, K, K) -> K>(address)(a, b, c, d),
-            [a, b, c, d, e] => transmute::<_, extern "C" fn(K, K, K, K, K) -> K>(address)(a, b, c, d, e),
-            [a, b, c, d, e, f] => transmute::<_, extern "C" fn(K, K, K, K, K, K) -> K>(address)(a, b, c, d, e, f),
+            [a] => transmute::<*const c_void, extern "C" fn(K) -> K>(address)(a),
+            [a, b] => transmute::<*const c_void, extern "C" fn(K, K) -> K>(address)(a, b),
+            [a, b, c] => transmute::<*const c_void, extern "C" fn(K, K, K) -> K>(address)(a, b, c),
+            [a, b, c, d] => transmute::<*const c_void, extern "C" fn(K, K, K, K) -> K>(address)(a, b, c, d),
+            [a, b, c, d, e] => transmute::<*const c_void, extern "C" fn(K, K, K, K, K) -> K>(address)(a, b, c, d, e),
+            [a, b, c, d, e, f] => {
+                transmute::<*const c_void, extern "C" fn(K, K, K, K, K, K) -> K>(address)(a, b, c, d, e, f)
+            }
             [a, b, c, d, e, f, g] => {
-                transmute::<_, extern "C" fn(K, K, K, K, K, K, K) -> K>(address)(a, b, c, d, e, f, g)
+                transmute::<*const c_void, extern "C" fn(K, K, K, K, K, K, K) -> K>(address)(a, b, c, d, e, f, g)
             }
             [a, b, c, d, e, f, g, h] => {
-                transmute::<_, extern "C" fn(K, K, K, K, K, K, K, K) -> K>(address)(a, b, c, d, e, f, g, h)
+                transmute::<*const c_void, extern "C" fn(K, K, K, K, K, K, K, K) -> K>(address)(a, b, c, d, e, f, g, h)
             }
             _ => signal(c"rank"),
         }

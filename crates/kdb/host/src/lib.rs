@@ -10,6 +10,7 @@
 //! | `symbols`, `dates` | interned text; the calendar |
 //! | `errors` | a thread's pending error |
 //! | `process` | the functions of `k.h` that the process has, which may be another library's |
+//! | `collapse` | lists of atoms to vectors |
 //! | `function`, `apply` | functions; what becomes of one and its arguments |
 //! | `names` | `k(0, ..)`: functions by name |
 //! | `events` | `sd1`: descriptors, and a turn of the event loop |
@@ -20,6 +21,7 @@
 
 mod apply;
 mod atoms;
+mod collapse;
 mod conduct;
 mod dates;
 mod errors;

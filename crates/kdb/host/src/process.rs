@@ -18,26 +18,30 @@ pub(crate) struct Functions {
     is_own: bool,
 }
 
-/// What dlsym finds, as a function pointer of the field's type.
-macro_rules! find {
-    ($name:literal) => {{
-        let address = address($name);
-        // SAFETY: `k.h` has this type for the function of this name.
-        unsafe { std::mem::transmute::<*mut c_void, _>(address) }
-    }};
+/// What the process has by a name.
+///
+/// # Safety
+/// `k.h` has this type of function pointers for it.
+unsafe fn find<T>(name: &CStr) -> T {
+    let address = address(name);
+    // SAFETY: said by the caller.
+    unsafe { std::mem::transmute_copy::<*mut c_void, T>(&address) }
 }
 
 /// The functions, found when they are asked for first.
 pub(crate) fn functions() -> &'static Functions {
     static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
-    FUNCTIONS.get_or_init(|| Functions {
-        ka: find!(c"ka"),
-        ktn: find!(c"ktn"),
-        r0: find!(c"r0"),
-        r1: find!(c"r1"),
-        krr: find!(c"krr"),
-        ee: find!(c"ee"),
-        is_own: library(address(c"ka")) == library(address(c"host_apply")),
+    // SAFETY: the fields have the types that `k.h` has.
+    FUNCTIONS.get_or_init(|| unsafe {
+        Functions {
+            ka: find(c"ka"),
+            ktn: find(c"ktn"),
+            r0: find(c"r0"),
+            r1: find(c"r1"),
+            krr: find(c"krr"),
+            ee: find(c"ee"),
+            is_own: library(address(c"ka")) == library(address(c"host_apply")),
+        }
     })
 }
 

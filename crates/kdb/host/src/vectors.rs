@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char, c_int, c_longlong, c_void};
 use std::ptr;
 
 use crate::errors::krr;
-use crate::object::{self, CHAR, K, LIST, r0, r1};
+use crate::object::{self, CHAR, K, LIST, r1};
 
 /// A vector, its items not yet written; those of a list are null.
 #[unsafe(no_mangle)]
@@ -117,44 +117,5 @@ unsafe fn append(vector: *mut K, source: *const c_void, length: usize) -> K {
         let end = object::items::<u8>(*vector).add(old * width);
         ptr::copy_nonoverlapping(source.cast(), end, length * width);
         *vector
-    }
-}
-
-/// A list of atoms of one type as a vector of it, in its place; anything else as it is.
-///
-/// # Safety
-/// The caller gives a reference away.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn vk(list: K) -> K {
-    // SAFETY: said by the caller.
-    unsafe {
-        let Some((kind, width)) = common_kind(list) else { return list };
-        let length = object::count(list);
-        let vector = object::vector(kind, length, width);
-        for index in 0..length {
-            let atom = *object::items::<K>(list).add(index);
-            let source: *const u8 = if kind == object::GUID { object::items(atom) } else { object::payload(atom) };
-            ptr::copy_nonoverlapping(source, object::items::<u8>(vector).add(index * width), width);
-        }
-        r0(list);
-        vector
-    }
-}
-
-/// What the items of a list all are atoms of, and the bytes of such an atom.
-///
-/// # Safety
-/// An object.
-unsafe fn common_kind(list: K) -> Option<(i8, usize)> {
-    // SAFETY: what is read is there in a list.
-    unsafe {
-        if object::kind(list) != LIST || object::count(list) == 0 {
-            return None;
-        }
-        let objects = std::slice::from_raw_parts(object::items::<K>(list), object::count(list));
-        let first = object::kind(objects[0]);
-        let is_common = first < 0 && objects.iter().all(|atom| object::kind(*atom) == first);
-        let kind = is_common.then(|| first.checked_neg()).flatten()?;
-        Some((kind, object::width(kind)?))
     }
 }

@@ -35,14 +35,22 @@ pub(crate) fn call(symbol: &Symbol, result: Letter, arguments: K<'_>) -> Result<
 }
 
 /// The letter for a value: that of an atom's type; an address for vectors, and what is one already.
-fn letter(value: K<'_>) -> Result<Letter> {
-    const ATOMS: &[u8] = b" bg xhijefcspmdznuvt";
+pub(crate) fn letter(value: K<'_>) -> Result<Letter> {
     let letter = match value.t() {
-        t @ -19..0 => ATOMS[usize::from(t.unsigned_abs())],
+        t @ -19..0 => return atom_letter(t),
         kind::BOOLEAN | kind::BYTE | kind::CHAR => b'C',
         kind::LIST => b'k',
         _ if value.is_vector() || value.is_null() || value.foreign().is_some() => b'r',
         t => return Err(Fault::of_type(format!("{t}h has no C type"))),
     };
     Letter::new(letter)
+}
+
+/// The letter for an atom of that type.
+pub(crate) fn atom_letter(t: i8) -> Result<Letter> {
+    const ATOMS: &[u8] = b" bg xhijefcspmdznuvt";
+    match ATOMS.get(usize::from(t.unsigned_abs())) {
+        Some(letter @ b'a'..) => Letter::new(*letter),
+        _ => Err(Fault::of_type(format!("{t}h has no C type"))),
+    }
 }

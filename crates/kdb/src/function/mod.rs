@@ -19,7 +19,7 @@ use std::ffi::c_void;
 use std::sync::OnceLock;
 
 use jitcall::map::Map;
-use jitcall::{Bridge, Engine, Slot};
+use jitcall::{Bridge, Engine, Guard, Slot};
 use jitcall_disasm::{Machine, disassemble, listing};
 
 use crate::callback;
@@ -43,6 +43,10 @@ pub(crate) struct Function {
     stub: OnceLock<Bridge>,
     /// What calls it for each element of vectors.
     map: OnceLock<Map>,
+    /// What errors call its arguments' types, where C has declared them; else their letters.
+    types: Vec<String>,
+    /// Where faults in it are to be errors. It has no stub then, and no map.
+    guard: Option<Guard>,
 }
 
 /// How q passes the arguments.
@@ -59,7 +63,7 @@ pub(crate) enum Manner {
 pub(crate) struct Functions {
     bound: RefCell<HashMap<(*const c_void, Letters, Manner), Bound>>,
     /// Which function is behind an object of q's. The objects are kept, so that their addresses stay theirs.
-    objects: RefCell<HashMap<*mut Object, &'static Function>>,
+    objects: RefCell<HashMap<*mut Object, (&'static Function, Manner)>>,
 }
 
 /// What q was given for a function.
@@ -71,7 +75,41 @@ impl Function {
     pub(crate) fn new(symbol: &Symbol, letters: Letters) -> Result<Function> {
         let signature = letters.signature(&symbol.name)?;
         let function = jitcall::Function::new(symbol.address, signature)?;
-        Ok(Function { name: symbol.name.clone(), letters, function, stub: OnceLock::new(), map: OnceLock::new() })
+        Ok(Function::of_parts(&symbol.name, letters, function, Vec::new(), None))
+    }
+
+    fn of_parts(
+        name: &str,
+        letters: Letters,
+        function: jitcall::Function,
+        types: Vec<String>,
+        guard: Option<Guard>,
+    ) -> Function {
+        Function { name: name.to_owned(), letters, function, stub: OnceLock::new(), map: OnceLock::new(), types, guard }
+    }
+
+    /// The same, where C has declared it with these types.
+    pub(crate) fn with_types(self, types: Vec<String>) -> Function {
+        Function { types, ..self }
+    }
+
+    /// The same function with faults in it as errors.
+    ///
+    /// # Errors
+    /// Where the system refuses handlers of signals.
+    pub(crate) fn guarded(&self) -> Result<Function> {
+        let (letters, function, types) = (self.letters.clone(), self.function.clone(), self.types.clone());
+        Ok(Function::of_parts(&self.name, letters, function, types, Some(Guard::install()?)))
+    }
+
+    /// Its address.
+    pub(crate) fn target(&self) -> *const c_void {
+        self.function.target()
+    }
+
+    /// Whether faults in it are errors.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.guard.is_some()
     }
 
     /// Calls it: the arguments to words, the call, the result to an object.
@@ -99,7 +137,7 @@ impl Function {
         }
         let mut result = [0_u64; 2];
         // SAFETY: there is a word for each argument, and room for every result that a letter stands for.
-        unsafe { self.call_words(thread, words, result.as_mut_ptr().cast()) };
+        unsafe { self.call_words(thread, words, result.as_mut_ptr().cast()) }?;
         if thread.has_failed()
             && let Some(failure) = thread.take_failure()
         {
@@ -128,16 +166,23 @@ impl Function {
 
     /// Calls it with words, and keeps what it leaves in errno.
     ///
+    /// # Errors
+    /// `'os` for a fault in a guarded function.
+    ///
     /// # Safety
     /// There is a word for each parameter, and room for the result.
-    pub(crate) unsafe fn call_words(&self, thread: &Thread, words: &[u64], result: *mut u8) {
+    pub(crate) unsafe fn call_words(&self, thread: &Thread, words: &[u64], result: *mut u8) -> Result<()> {
+        let slots = words.as_ptr().cast::<Slot>();
         // SAFETY: every parameter is one slot, which is a word; who declared the function answers for the rest.
-        thread.calling(|| unsafe { self.function.call_slots(words.as_ptr().cast::<Slot>(), result) });
+        unsafe { call_slots(thread, &self.function, self.guard.as_ref(), slots, result) }
     }
 
     /// What errors call an argument: `pow: argument 2 ("f")`.
     pub(crate) fn place(&self, index: usize) -> String {
-        format!("{}: argument {} ({})", self.name, index + 1, self.letters.parameters[index])
+        match self.types.get(index) {
+            Some(declared) => format!("{}: argument {} ({declared})", self.name, index + 1),
+            None => format!("{}: argument {} ({})", self.name, index + 1, self.letters.parameters[index]),
+        }
     }
 
     pub(crate) fn check_count(&self, given: usize) -> Result<()> {
@@ -172,6 +217,30 @@ impl Function {
     }
 }
 
+/// Calls a function with the thread's errno, and keeps what it leaves there.
+///
+/// # Errors
+/// `'os` for a fault in a guarded function.
+///
+/// # Safety
+/// As for [`jitcall::Function::call_slots`]; where there is a guard, every byte of the slots is initialised.
+pub(crate) unsafe fn call_slots(
+    thread: &Thread,
+    function: &jitcall::Function,
+    guard: Option<&Guard>,
+    slots: *const Slot,
+    result: *mut u8,
+) -> Result<()> {
+    let Some(guard) = guard else {
+        // SAFETY: said by the caller.
+        thread.calling(|| unsafe { function.call_slots(slots, result) });
+        return Ok(());
+    };
+    // SAFETY: said by the caller. Who asks for a guard answers for what a fault leaves behind; q's functions are called
+    // back by closures of the engine alone.
+    Ok(thread.calling(|| unsafe { guard.call_slots(function, slots, result) })?)
+}
+
 impl Functions {
     /// The q function for a C function, letters and a manner: the one there is, or a new one.
     ///
@@ -191,13 +260,18 @@ impl Functions {
         let named = |fault: Fault| fault.at(&symbol.name);
         let function: &'static Function = Box::leak(Box::new(Function::new(symbol, letters).map_err(named)?));
         let made = make(function).map_err(named)?;
-        self.objects.borrow_mut().insert(made.as_ptr(), function);
+        self.remember(&made, function, manner);
         self.bound.borrow_mut().insert(key, Bound(made.as_k().share()));
         Ok(made)
     }
 
+    /// Keeps which function is behind an object, which is kept elsewhere.
+    pub(crate) fn remember(&self, object: &Owned, function: &'static Function, manner: Manner) {
+        self.objects.borrow_mut().insert(object.as_ptr(), (function, manner));
+    }
+
     /// The function behind an object of q's, if it is one of these.
-    pub(crate) fn behind(&self, object: K<'_>) -> Option<&'static Function> {
+    pub(crate) fn behind(&self, object: K<'_>) -> Option<(&'static Function, Manner)> {
         self.objects.borrow().get(&object.as_ptr()).copied()
     }
 }

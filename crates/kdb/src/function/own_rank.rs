@@ -39,7 +39,7 @@ fn rank(function: &Function) -> usize {
 
 /// The function's stub, where one can be made whose parameters are the arguments; else the code that it would lead to.
 pub(super) fn in_front(function: &'static Function, code: Code) -> Code {
-    if !(1..=MOST).contains(&function.letters.parameters.len()) {
+    if function.is_guarded() || !(1..=MOST).contains(&function.letters.parameters.len()) {
         return code;
     }
     match stub::make(function, code) {

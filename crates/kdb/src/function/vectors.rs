@@ -92,7 +92,8 @@ fn is_mapped(function: &Function, arguments: &[K<'_>]) -> bool {
         false => true,
     };
     let result = letters.result.meaning();
-    letters.fixed == letters.parameters.len()
+    !function.is_guarded()
+        && letters.fixed == letters.parameters.len()
         && letters.fixed <= CONVERTED
         && matches!(result, Meaning::Void | Meaning::Number(..) | Meaning::Size | Meaning::Raw)
         && letters.parameters.iter().zip(arguments).all(is_vector)

@@ -235,6 +235,23 @@ impl Owned {
         unsafe { Owned::new((api().xD)(keys.into_raw(), values.into_raw())) }
     }
 
+    /// A table of a dictionary from symbols to columns.
+    pub(crate) fn table(columns: Owned) -> Owned {
+        // SAFETY: it takes the reference.
+        unsafe { Owned::new((api().xT)(columns.into_raw())) }
+    }
+
+    /// A foreign object: the destructor is called with it before it is freed.
+    pub(crate) fn foreign(destructor: api::Code, pointer: *mut u8) -> Owned {
+        let object = Owned::vector(kind::LIST, 2);
+        // SAFETY: a list of two has room for two pointers; as a foreign object it owns no references.
+        unsafe {
+            object.elements().cast::<[*const u8; 2]>().write([destructor.cast(), pointer]);
+            (*object.as_ptr()).t = kind::FOREIGN;
+        }
+        object
+    }
+
     /// Gives the reference away.
     pub(crate) fn into_raw(self) -> *mut Object {
         let object = self.object.as_ptr();

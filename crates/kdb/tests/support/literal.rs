@@ -24,7 +24,8 @@ fn literal(value: &Value) -> String {
         101..=103 => format!("{}h$0x{:02x}", value.kind(), value.unary()),
         104 => format!("{}[{}]", literal(&value.item(0)), joined(&value.values()[1..])),
         112 => "code".to_owned(),
-        -128 => format!("'{}", value.text()),
+        // Without a text where there was no error.
+        -128 => format!("'{}", error_text(value)),
         1..=19 => vector(value),
         -19..=-1 => atom(value),
         kind => format!("<{kind}h>"),
@@ -142,6 +143,12 @@ fn special(number: f64, null: &str, infinity: &str) -> Option<String> {
 fn shortest(number: f64) -> String {
     let is_plain = number == 0.0 || (1e-5..1e17).contains(&number.abs());
     if is_plain { number.to_string() } else { format!("{number:e}") }
+}
+
+fn error_text(value: &Value) -> String {
+    // SAFETY: an error has a pointer.
+    let text = unsafe { *value.payload::<*const c_char>() };
+    if text.is_null() { String::new() } else { value.text() }
 }
 
 fn symbol(text: *const c_char) -> String {

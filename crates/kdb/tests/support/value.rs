@@ -101,8 +101,11 @@ impl Value {
         match self.kind() {
             10 => String::from_utf8_lossy(self.slice()).into_owned(),
             -11 | -128 => {
-                // SAFETY: both have a string of C's.
-                unsafe { CStr::from_ptr(*self.payload::<*const c_char>()) }.to_string_lossy().into_owned()
+                // SAFETY: both have a pointer.
+                let text = unsafe { *self.payload::<*const c_char>() };
+                assert!(!text.is_null(), "there was no error");
+                // SAFETY: it is a string of C's.
+                unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
             }
             _ => panic!("{self:?} has no text"),
         }
