@@ -21,8 +21,8 @@ pub(super) struct Run {
     function: Owned,
     parameters: Box<[Parameter]>,
     result: Letter,
-    /// What the result is, where that is a number.
-    number: Option<Number>,
+    /// How an atom becomes the result, where that is a number.
+    returned: Word,
     /// The thread that the function runs on.
     home: &'static Thread,
     /// Where that thread has its errno.
@@ -38,7 +38,26 @@ struct Parameter {
     letter: Letter,
     /// What it is, or points at, where that is a number.
     number: Option<Number>,
+    /// How a number becomes an atom, where no pointer is followed.
+    passed: Word,
     is_pointer: bool,
+}
+
+/// A number and an atom's payload as words, which takes no look at how wide the number is.
+#[derive(Clone, Copy)]
+struct Word {
+    /// What the atom's type is; no atom's where this is not the way.
+    atom: i8,
+    /// The bytes that are the number's.
+    mask: u64,
+}
+
+impl Word {
+    const NONE: Word = Word { atom: i8::MAX, mask: 0 };
+
+    fn of(number: Option<Number>) -> Word {
+        number.map_or(Word::NONE, |Number { scalar, atom }| Word { atom, mask: u64::MAX >> (64 - 8 * scalar.size()) })
+    }
 }
 
 /// A number, with q's type of its atoms.
@@ -77,10 +96,13 @@ impl Number {
 
 impl Parameter {
     fn new(letter: Letter) -> Parameter {
-        match letter.meaning() {
-            Meaning::Pointer(to) => Parameter { letter, number: Number::of(to), is_pointer: true },
-            _ => Parameter { letter, number: Number::of(letter), is_pointer: false },
+        if let Meaning::Pointer(to) = letter.meaning() {
+            return Parameter { letter, number: Number::of(to), passed: Word::NONE, is_pointer: true };
         }
+        let number = Number::of(letter);
+        // C's true may be any byte but 0.
+        let passed = Word::of(number.filter(|number| number.atom != -kind::BOOLEAN));
+        Parameter { letter, number, passed, is_pointer: false }
     }
 }
 
@@ -93,7 +115,7 @@ impl Run {
             function: function.share(),
             parameters: parameters.iter().copied().map(Parameter::new).collect(),
             result,
-            number: Number::of(result),
+            returned: Word::of(Number::of(result)),
             home,
             // SAFETY: it takes nothing.
             errno: unsafe { libc::__errno_location() },
@@ -210,10 +232,17 @@ impl Run {
     /// Writes the result for C.
     #[inline(always)]
     fn finish(&self, value: Owned, result: *mut u8) -> Result<()> {
-        match self.number {
-            // SAFETY: the atom has such a payload, and the result has room for a number of that type.
-            Some(number) if value.t() == number.atom => unsafe { number.copy(value.payload(), result) },
-            _ => return self.convert(value, result),
+        let Word { atom, mask } = self.returned;
+        if value.t() != atom {
+            return self.convert(value, result);
+        }
+        let word = value.word() & mask;
+        // SAFETY: the result is a number, which has room for four bytes at the least, or for its own eight.
+        unsafe {
+            match mask > u32::MAX.into() {
+                true => result.cast::<u64>().write_unaligned(word),
+                false => result.cast::<u32>().write_unaligned(word as u32),
+            }
         }
         Ok(())
     }
@@ -297,6 +326,22 @@ fn terminated(letter: Letter, value: Owned) -> Owned {
 /// A value of the letter's type is in the slot, and an object in the item.
 #[inline(always)]
 unsafe fn fill(item: *mut *mut Object, parameter: &Parameter, slot: *const u8) -> Result<()> {
+    // SAFETY: said by the caller; a slot is a word.
+    unsafe {
+        let before = K::new(item.read());
+        if before.t() == parameter.passed.atom && before.is_unique() {
+            before.set_word(slot.cast::<u64>().read() & parameter.passed.mask);
+            return Ok(());
+        }
+        fill_otherwise(item, parameter, slot)
+    }
+}
+
+/// The same where the number and its atom are no words, or the atom has to be made.
+///
+/// # Safety
+/// As for [`fill`].
+unsafe fn fill_otherwise(item: *mut *mut Object, parameter: &Parameter, slot: *const u8) -> Result<()> {
     // SAFETY: said by the caller.
     unsafe {
         let at = if parameter.is_pointer { slot.cast::<*const u8>().read() } else { slot };
