@@ -82,7 +82,8 @@ impl Outcome<'_> {
         unsafe { self.result.cast::<T>().write_unaligned(value) };
     }
 
-    /// Room for the result, uninitialised: its bytes as C has them.
+    /// Room for the result, uninitialised: its bytes as C has them. Where it is an integer, there is room for four bytes at
+    /// the least, of which those count that the type has.
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
         self.result
     }

@@ -69,7 +69,8 @@ use state::{Inner, Rules};
 /// its default, and a failure is parked on the calling thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
-    /// It returns its default, and a failure is parked on the home thread.
+    /// It returns its default, and a failure is parked on the home thread, or
+    /// [a function](CallbackInterface::with_refusal) runs.
     #[default]
     HomeOnly,
     /// The calling thread waits until the home thread has run the handler, in [`serve`] or [`serve_for`]. A home thread
@@ -93,6 +94,8 @@ pub(crate) struct Interface {
     owning: bool,
     result: Kind,
     result_size: usize,
+    /// What runs where a closure is called that may not run there, in place of a failure that is parked.
+    refusal: Option<fn()>,
     /// The result of a callback that fails: as many bytes as the result has, in whole words.
     default: Box<[u64]>,
     entries: Entries,
@@ -140,6 +143,7 @@ impl CallbackInterface {
             parameters,
             result: Kind::of(signature.result()),
             result_size,
+            refusal: None,
             default: vec![0; result_size.div_ceil(8)].into(),
             entries,
             wide: is_wide(&plan),
@@ -162,16 +166,30 @@ impl CallbackInterface {
         let bytes = unsafe { std::slice::from_raw_parts_mut(default.as_mut_ptr().cast::<u8>(), inner.result_size) };
         value::write(inner.signature.result(), value, bytes)
             .map_err(|mismatch| Error::Value { mismatch: Box::new(mismatch) })?;
+        Ok(self.remade(default.into(), inner.refusal))
+    }
+
+    /// The same for closures that tell their owner in a way of its own that they were called on another thread: under
+    /// [`Policy::HomeOnly`] `refused` runs there, in place of a failure being parked, and the closure returns its default.
+    #[must_use]
+    pub fn with_refusal(&self, refused: fn()) -> CallbackInterface {
+        self.remade(self.inner.default.clone(), Some(refused))
+    }
+
+    /// The same with what is decided anew.
+    fn remade(&self, default: Box<[u64]>, refusal: Option<fn()>) -> CallbackInterface {
+        let inner = &*self.inner;
         let interface = Interface {
             signature: inner.signature.clone(),
             plan: inner.plan.clone(),
             parameters: inner.parameters.clone(),
-            default: default.into(),
+            refusal,
+            default,
             checked: inner.checked.clone(),
             engine: inner.engine.clone(),
             ..*inner
         };
-        Ok(CallbackInterface { inner: Arc::new(interface), policy: self.policy })
+        CallbackInterface { inner: Arc::new(interface), policy: self.policy }
     }
 
     /// The same with another policy for other threads; closures that are shared have none.

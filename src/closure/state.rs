@@ -209,6 +209,9 @@ impl State {
             if self.home().hand_over(work) {
                 return true;
             }
+        } else if let Some(refused) = self.interface().refusal {
+            refused();
+            return false;
         } else {
             let name = self.interface().signature.title();
             if self.home().tell(Failure::refused(name, "called on another thread than the one that made it")) {

@@ -188,6 +188,36 @@ fn orphan(interface: &CallbackInterface) -> IntFunction {
     unsafe { function(std::ptr::with_exposed_provenance(pointer)) }
 }
 
+/// Refusals may be told in a way of the owner's: nothing is parked then.
+#[test]
+fn refusals_are_told_otherwise() {
+    static REFUSED: AtomicU32 = AtomicU32::new(0);
+    fn refused() {
+        REFUSED.fetch_add(1, Ordering::Relaxed);
+    }
+    for engine in engines() {
+        let runs = AtomicU32::new(0);
+        let body = |x: i32| {
+            runs.fetch_add(1, Ordering::Relaxed);
+            x
+        };
+        let interface = interface(&engine, "int f(int)").with_refusal(refused).with_default(&(-3).into()).unwrap();
+        for (kind, closure) in of_int(&interface, body).into_iter().filter(|(kind, _)| !kind.ends_with("shared")) {
+            REFUSED.store(0, Ordering::Relaxed);
+            runs.store(0, Ordering::Relaxed);
+            let mut sums = [0; 2];
+            let arguments = [closure.value(), 2.into(), 2.into(), (&mut sums).into()];
+            // SAFETY: that is how it is declared.
+            unsafe { on_threads(&engine).call(&arguments) }.unwrap();
+            let counts = [&REFUSED, &runs].map(|count| count.load(Ordering::Relaxed));
+            assert_eq!((counts, sums), ([4, 0], [-6; 2]), "{kind} by {}", engine.tier());
+            // SAFETY: that is its type.
+            let f: IntFunction = unsafe { function(closure.as_ptr()) };
+            assert_eq!(catch(|| f(5)).unwrap(), 5, "{kind} by {}", engine.tier());
+        }
+    }
+}
+
 /// Whoever calls a closure of a thread that has ended is told, also where another thread has come in its place.
 #[test]
 fn threads_that_have_ended_serve_no_more() {

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use jitcall::Errno;
@@ -54,6 +54,9 @@ thread_local! {
 /// What a callback was refused with on another thread, for q's main one.
 static REFUSED: Mutex<Option<Fault>> = Mutex::new(None);
 
+/// The word that says so to q's main thread, once there is one.
+static MAIN_FAILED: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+
 fn take(refused: &Mutex<Option<Fault>>) -> Option<Fault> {
     refused.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
@@ -99,12 +102,6 @@ impl Thread {
         result
     }
 
-    /// Keeps what a callback of this thread's was refused with on another one.
-    pub(crate) fn refuse(&self, failure: Fault) {
-        REFUSED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
-        self.bridge.failed.store(1, Ordering::Relaxed);
-    }
-
     /// Writes out a failure that no call can report, as none is on its way; says whether that was so.
     #[cold]
     pub(crate) fn forget_failure(&self) -> bool {
@@ -126,6 +123,16 @@ impl Thread {
     }
 }
 
+/// Keeps for q's main thread that one of its callbacks was called on another thread, and did not run.
+pub(crate) fn refuse() {
+    let failure = Fault::new(Class::Os, "a callback was called on another thread than q's main one");
+    REFUSED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+    // SAFETY: the main thread's own is never freed.
+    if let Some(failed) = unsafe { MAIN_FAILED.load(Ordering::Acquire).as_ref() } {
+        failed.store(1, Ordering::Relaxed);
+    }
+}
+
 /// Runs something with the thread's own.
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&Thread) -> R) -> R {
@@ -144,6 +151,7 @@ pub(crate) fn begin() {
         return;
     }
     let main: &'static Thread = Box::leak(Box::new(Thread::new(Some(Main::default()))));
+    MAIN_FAILED.store((&raw const main.bridge.failed).cast_mut(), Ordering::Release);
     MAIN.set(main);
 }
 

@@ -127,6 +127,19 @@ extern "C" fn dl(address: *const c_void, rank: c_longlong) -> K {
     Function { rank: rank as usize, code: Code::C(address) }.into_object()
 }
 
+/// Where the code of a C function is, for who calls it without this host's way to apply functions; null for all else.
+///
+/// # Safety
+/// It is an object.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn host_code(function: K) -> *const c_void {
+    // SAFETY: said by the caller.
+    match unsafe { Function::of(function) } {
+        Some(Function { code: Code::C(address), .. }) => *address,
+        _ => std::ptr::null(),
+    }
+}
+
 /// A lambda of up to 8 arguments. The context is dropped with it.
 #[unsafe(no_mangle)]
 extern "C" fn host_lambda(

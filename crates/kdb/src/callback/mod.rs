@@ -8,15 +8,14 @@ mod run;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::sync::Arc;
 
 use jitcall::closure::Policy;
-use jitcall::{Closure, Engine, SharedClosure, Signature, Type};
+use jitcall::{Closure, Engine, Signature, Type};
 
 use crate::error::{Fault, Result};
 use crate::host::{K, Object, kind};
 use crate::letters::{self, Letter, Meaning};
-use crate::thread::Thread;
+use crate::thread::{self, Thread};
 use run::Run;
 
 /// What tells callbacks apart: the address of the function's object, which the callback keeps alive, and how C calls it.
@@ -28,26 +27,9 @@ struct Key {
     queued: bool,
 }
 
-/// The function pointer, which is gone when this is dropped.
-enum Pointer {
-    /// Refused on other threads.
-    Main(SharedClosure<'static>),
-    /// Run by the main loop, where other threads call it.
-    Queued(Closure<'static>),
-}
-
-impl Pointer {
-    fn address(&self) -> *const c_void {
-        match self {
-            Pointer::Main(closure) => closure.as_ptr(),
-            Pointer::Queued(closure) => closure.as_ptr(),
-        }
-    }
-}
-
-/// All callbacks that there are.
+/// All callbacks that there are. A function pointer is gone when its closure is dropped.
 #[derive(Default)]
-pub(crate) struct Callbacks(RefCell<HashMap<Key, Pointer>>);
+pub(crate) struct Callbacks(RefCell<HashMap<Key, Closure<'static>>>);
 
 /// What a list says of a callback.
 pub(crate) struct Description<'a> {
@@ -111,18 +93,18 @@ impl Callbacks {
     /// As for [`pointer`].
     pub(crate) fn get_or_make(&self, description: &Description<'_>) -> Result<*const c_void> {
         let key = description.key();
-        if let Some(pointer) = self.0.borrow().get(&key) {
-            return Ok(pointer.address());
+        if let Some(closure) = self.0.borrow().get(&key) {
+            return Ok(closure.as_ptr());
         }
-        let pointer = make(description)?;
-        let address = pointer.address();
-        self.0.borrow_mut().insert(key, pointer);
+        let closure = make(description)?;
+        let address = closure.as_ptr();
+        self.0.borrow_mut().insert(key, closure);
         Ok(address)
     }
 
     /// Frees a callback: the one at an address. Says whether there was one.
     pub(crate) fn free_at(&self, address: *const c_void) -> bool {
-        let key = self.0.borrow().iter().find(|(_, pointer)| pointer.address() == address).map(|(key, _)| key.clone());
+        let key = self.0.borrow().iter().find(|(_, closure)| closure.as_ptr() == address).map(|(key, _)| key.clone());
         // The function may be freed with it, and run what comes here again: nothing is borrowed then.
         let freed = key.and_then(|key| self.0.borrow_mut().remove(&key));
         freed.is_some()
@@ -145,13 +127,15 @@ fn signature(description: &Description<'_>) -> Result<Signature> {
     Ok(Signature::new(result, description.parameters.iter().map(|letter| letter.c_type()))?)
 }
 
-fn make(description: &Description<'_>) -> Result<Pointer> {
+/// A callback: run by the main loop where other threads call it, or refused there.
+fn make(description: &Description<'_>) -> Result<Closure<'static>> {
     let interface = Engine::global().prepare_callback(&signature(description)?)?;
-    let run = Arc::new(Run::new(description.function, description.parameters.clone(), description.result)?);
-    if description.queued {
+    let interface = if description.queued {
         crate::queue::begin()?;
-        let interface = interface.with_policy(Policy::HandOver);
-        return Ok(Pointer::Queued(interface.slots(move |arguments, outcome| run.call(arguments, outcome))?));
-    }
-    Ok(Pointer::Main(interface.slots_shared(move |arguments, outcome| run.call(arguments, outcome))?))
+        interface.with_policy(Policy::HandOver)
+    } else {
+        interface.with_refusal(thread::refuse)
+    };
+    let run = Run::new(description.function, &description.parameters, description.result)?;
+    Ok(interface.slots(move |arguments, outcome| run.call(arguments, outcome))?)
 }

@@ -9,21 +9,22 @@ use std::ptr;
 
 use jitcall::closure::{Arguments, Outcome};
 
-use crate::convert::{number, to_c, to_q};
+use crate::convert::{to_c, to_q};
 use crate::error::{Class, Fault, Result};
 use crate::function::own_rank::MOST;
 use crate::host::{K, Object, Owned, api, kind};
 use crate::letters::{Letter, Meaning, Scalar};
 use crate::thread::{self, Thread};
 
-/// What a run needs.
+/// What a run needs. It belongs to q's main thread, on which the engine has it run, and no other.
 pub(super) struct Run {
     function: Owned,
-    parameters: Vec<Letter>,
+    parameters: Box<[Parameter]>,
     result: Letter,
+    /// How an atom becomes the result, where that is a number.
+    returned: Word,
     /// The thread that the function runs on.
     home: &'static Thread,
-    pthread: libc::pthread_t,
     /// Where that thread has its errno.
     errno: *mut c_int,
     /// The list of the last run, while none is on its way.
@@ -32,25 +33,91 @@ pub(super) struct Run {
     held: Cell<*mut Object>,
 }
 
-// SAFETY: what belongs to the home thread is touched there alone: every run looks first.
-unsafe impl Send for Run {}
+/// What is known of a parameter before it is given.
+struct Parameter {
+    letter: Letter,
+    /// What it is, or points at, where that is a number.
+    number: Option<Number>,
+    /// How a number becomes an atom, where no pointer is followed.
+    passed: Word,
+    is_pointer: bool,
+}
 
-// SAFETY: as above.
-unsafe impl Sync for Run {}
+/// A number and an atom's payload as words, which takes no look at how wide the number is.
+#[derive(Clone, Copy)]
+struct Word {
+    /// What the atom's type is; no atom's where this is not the way.
+    atom: i8,
+    /// The bytes that are the number's.
+    mask: u64,
+}
+
+impl Word {
+    const NONE: Word = Word { atom: i8::MAX, mask: 0 };
+
+    fn of(number: Option<Number>) -> Word {
+        number.map_or(Word::NONE, |Number { scalar, atom }| Word { atom, mask: u64::MAX >> (64 - 8 * scalar.size()) })
+    }
+}
+
+/// A number, with q's type of its atoms.
+#[derive(Clone, Copy)]
+struct Number {
+    scalar: Scalar,
+    atom: i8,
+}
+
+impl Number {
+    fn of(letter: Letter) -> Option<Number> {
+        match letter.meaning() {
+            Meaning::Number(scalar, t) => Some(Number { scalar, atom: -t }),
+            _ => None,
+        }
+    }
+
+    /// Copies one; booleans are 0 or 1 then.
+    ///
+    /// # Safety
+    /// One is there, and room for one.
+    #[inline(always)]
+    unsafe fn copy(self, from: *const u8, to: *mut u8) {
+        // SAFETY: said by the caller.
+        unsafe {
+            match self.scalar {
+                Scalar::Byte if self.atom == -kind::BOOLEAN => to.write((from.read() != 0).into()),
+                Scalar::Byte => to.write(from.read()),
+                Scalar::Short => to.cast::<u16>().write_unaligned(from.cast::<u16>().read_unaligned()),
+                Scalar::Int | Scalar::Real => to.cast::<u32>().write_unaligned(from.cast::<u32>().read_unaligned()),
+                Scalar::Long | Scalar::Float => to.cast::<u64>().write_unaligned(from.cast::<u64>().read_unaligned()),
+            }
+        }
+    }
+}
+
+impl Parameter {
+    fn new(letter: Letter) -> Parameter {
+        if let Meaning::Pointer(to) = letter.meaning() {
+            return Parameter { letter, number: Number::of(to), passed: Word::NONE, is_pointer: true };
+        }
+        let number = Number::of(letter);
+        // C's true may be any byte but 0.
+        let passed = Word::of(number.filter(|number| number.atom != -kind::BOOLEAN));
+        Parameter { letter, number, passed, is_pointer: false }
+    }
+}
 
 impl Run {
     /// # Errors
     /// `'os` on another thread than q's main one.
-    pub(super) fn new(function: K<'_>, parameters: Vec<Letter>, result: Letter) -> Result<Run> {
+    pub(super) fn new(function: K<'_>, parameters: &[Letter], result: Letter) -> Result<Run> {
         let home = thread::main().ok_or_else(|| Fault::new(Class::Os, "callbacks are made on q's main thread"))?;
         Ok(Run {
             function: function.share(),
-            parameters,
+            parameters: parameters.iter().copied().map(Parameter::new).collect(),
             result,
+            returned: Word::of(Number::of(result)),
             home,
             // SAFETY: it takes nothing.
-            pthread: unsafe { libc::pthread_self() },
-            // SAFETY: as above.
             errno: unsafe { libc::__errno_location() },
             list: Cell::new(ptr::null_mut()),
             held: Cell::new(ptr::null_mut()),
@@ -61,11 +128,6 @@ impl Run {
     #[inline(always)]
     pub(super) fn call(&self, arguments: Arguments<'_>, mut outcome: Outcome<'_>) {
         let result = outcome.as_mut_ptr();
-        // SAFETY: it takes nothing.
-        if unsafe { libc::pthread_self() } != self.pthread {
-            self.home.refuse(Fault::new(Class::Os, "a callback was called on another thread than q's main one"));
-            return self.write_zero(result);
-        }
         if self.home.has_failed() && !self.home.forget_failure() {
             return self.write_zero(result);
         }
@@ -80,6 +142,7 @@ impl Run {
         unsafe { *self.errno = before };
     }
 
+    #[inline(always)]
     fn run(&self, arguments: Arguments<'_>, result: *mut u8) -> Result<()> {
         let list = self.list_of(arguments)?;
         // SAFETY: a function and a list.
@@ -93,6 +156,7 @@ impl Run {
     }
 
     /// The arguments as a list; where there are none, `::` alone; where there are more than q passes, in a list of their own.
+    #[inline(always)]
     fn list_of(&self, arguments: Arguments<'_>) -> Result<Owned> {
         let kept = self.list.replace(ptr::null_mut());
         let list = if kept.is_null() {
@@ -103,17 +167,18 @@ impl Run {
         };
         let folded = self.parameters.len() > MOST;
         let items = if folded { list.items()[0].elements() } else { list.elements() };
-        for (index, letter) in self.parameters.iter().enumerate() {
+        for (index, parameter) in self.parameters.iter().enumerate() {
             // SAFETY: every parameter is one slot, of the letter's type; the list has an item for each.
             unsafe {
                 let slot = arguments.as_ptr().add(index).cast::<u8>();
-                fill(items.cast::<*mut Object>().add(index), *letter, slot)?;
+                fill(items.cast::<*mut Object>().add(index), parameter, slot)?;
             }
         }
         Ok(list)
     }
 
     /// A list with `::` for each argument.
+    #[cold]
     fn new_list(&self) -> Owned {
         let count = self.parameters.len().max(1);
         let items = Owned::list((0..count).map(|_| to_q::identity()).collect());
@@ -121,6 +186,7 @@ impl Run {
     }
 
     /// Keeps a list for the next run, where nobody else has it.
+    #[inline(always)]
     fn keep(&self, list: Owned) {
         let is_unique = list.is_unique() && (self.parameters.len() <= MOST || list.items()[0].is_unique());
         if is_unique && self.list.get().is_null() {
@@ -166,11 +232,28 @@ impl Run {
     /// Writes the result for C.
     #[inline(always)]
     fn finish(&self, value: Owned, result: *mut u8) -> Result<()> {
+        let Word { atom, mask } = self.returned;
+        if value.t() != atom {
+            return self.convert(value, result);
+        }
+        let word = value.word() & mask;
+        // SAFETY: the result is a number, which has room for four bytes at the least, or for its own eight.
+        unsafe {
+            match mask > u32::MAX.into() {
+                true => result.cast::<u64>().write_unaligned(word),
+                false => result.cast::<u32>().write_unaligned(word as u32),
+            }
+        }
+        Ok(())
+    }
+
+    /// The same where the value is not of the result's own type.
+    fn convert(&self, value: Owned, result: *mut u8) -> Result<()> {
         match self.result.meaning() {
             Meaning::Number(to, _) => {
                 let bits = to_c::scalar(*value, to).map_err(|fault| fault.at(self.place()))?;
                 // SAFETY: the result has room for a number of that type.
-                unsafe { write_result(to, result, bits) };
+                unsafe { to_q::write(to, result, bits) };
             }
             Meaning::Void => self.write_zero(result),
             // SAFETY: the result is an address; C takes the reference over.
@@ -236,37 +319,38 @@ fn terminated(letter: Letter, value: Owned) -> Owned {
     }
 }
 
-/// Writes the bits of a number where a callback's result goes.
-///
-/// # Safety
-/// There is room for it.
-#[inline(always)]
-unsafe fn write_result(scalar: Scalar, result: *mut u8, bits: u64) {
-    // SAFETY: said by the caller.
-    unsafe { to_q::write(scalar, result, bits) };
-}
-
 /// Makes an item of a list the object of an argument: the atom that is there, where it is of the type and nobody else has
 /// it; a new one else.
 ///
 /// # Safety
 /// A value of the letter's type is in the slot, and an object in the item.
 #[inline(always)]
-unsafe fn fill(item: *mut *mut Object, letter: Letter, slot: *const u8) -> Result<()> {
+unsafe fn fill(item: *mut *mut Object, parameter: &Parameter, slot: *const u8) -> Result<()> {
+    // SAFETY: said by the caller; a slot is a word.
+    unsafe {
+        let before = K::new(item.read());
+        if before.t() == parameter.passed.atom && before.is_unique() {
+            before.set_word(slot.cast::<u64>().read() & parameter.passed.mask);
+            return Ok(());
+        }
+        fill_otherwise(item, parameter, slot)
+    }
+}
+
+/// The same where the number and its atom are no words, or the atom has to be made.
+///
+/// # Safety
+/// As for [`fill`].
+unsafe fn fill_otherwise(item: *mut *mut Object, parameter: &Parameter, slot: *const u8) -> Result<()> {
     // SAFETY: said by the caller.
     unsafe {
-        let (number, at) = match letter.meaning() {
-            Meaning::Pointer(to) => (to.meaning(), slot.cast::<*const u8>().read()),
-            direct => (direct, slot),
-        };
+        let at = if parameter.is_pointer { slot.cast::<*const u8>().read() } else { slot };
         let before = K::new(item.read());
-        match number {
-            Meaning::Number(scalar, t) if before.t() == -t && before.is_unique() && !at.is_null() => {
-                let bits = number::load(scalar, at);
-                let bits = if t == kind::BOOLEAN { u64::from(bits != 0) } else { bits };
-                to_q::write(scalar, before.payload(), bits);
+        match parameter.number {
+            Some(number) if before.t() == number.atom && before.is_unique() && !at.is_null() => {
+                number.copy(at, before.payload());
             }
-            _ => drop(Owned::new(item.replace(new_item(letter, slot)?))),
+            _ => drop(Owned::new(item.replace(new_item(parameter.letter, slot)?))),
         }
     }
     Ok(())

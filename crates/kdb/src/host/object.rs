@@ -131,6 +131,22 @@ impl<'a> K<'a> {
         unsafe { (&raw mut (*self.as_ptr()).word).cast() }
     }
 
+    /// The payload of an atom, and what is behind it, as a word.
+    #[inline]
+    pub(crate) fn word(self) -> u64 {
+        self.long() as u64
+    }
+
+    /// Makes that a word.
+    ///
+    /// # Safety
+    /// It is an atom of no more than a word, and nobody else refers to it.
+    #[inline]
+    pub(crate) unsafe fn set_word(self, word: u64) {
+        // SAFETY: said by the caller; all objects have a word there.
+        unsafe { (*self.as_ptr()).word = word as i64 };
+    }
+
     /// The text of a symbol.
     pub(crate) fn symbol(self) -> &'a CStr {
         debug_assert_eq!(self.t(), -kind::SYMBOL);

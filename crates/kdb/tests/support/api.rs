@@ -85,6 +85,7 @@ functions! {
     sd0x: extern "C" fn(c_int, c_int),
     sd1: extern "C" fn(c_int, extern "C" fn(c_int) -> K) -> K,
     host_apply: unsafe extern "C" fn(K, K) -> K,
+    host_code: unsafe extern "C" fn(K) -> *const c_void,
     host_hole: extern "C" fn() -> K,
     host_lambda: unsafe extern "C" fn(
         c_longlong,
