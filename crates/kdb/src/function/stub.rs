@@ -137,11 +137,8 @@ fn boxing(letter: Letter) -> Boxing {
         Meaning::Number(Scalar::Int, kind::INT) => api.ki as *const c_void,
         Meaning::Number(Scalar::Int, kind::DATE) => api.kd as *const c_void,
         Meaning::Number(Scalar::Int, kind::TIME) => api.kt as *const c_void,
-        Meaning::Number(Scalar::Int, t) => {
-            return Boxing::Constructor { function: int as *const c_void, leading: Some(t.into()) };
-        }
-        Meaning::Number(Scalar::Long, t @ (kind::TIMESTAMP | kind::TIMESPAN)) => {
-            return Boxing::Constructor { function: api.ktj as *const c_void, leading: Some((-t).into()) };
+        Meaning::Number(Scalar::Int, t) | Meaning::Number(Scalar::Long, t @ (kind::TIMESTAMP | kind::TIMESPAN)) => {
+            return Boxing::Constructor { function: temporal as *const c_void, leading: Some(t.into()) };
         }
         Meaning::Number(Scalar::Long, _) | Meaning::Size | Meaning::Raw => api.kj as *const c_void,
         Meaning::Number(Scalar::Real, _) => api.ke as *const c_void,
@@ -166,9 +163,10 @@ extern "C-unwind" fn boolean(bits: u64) -> *mut Object {
     to_q::atom(Scalar::Byte, kind::BOOLEAN, bits)
 }
 
-/// A month, a minute or a second.
-extern "C-unwind" fn int(t: c_int, bits: u64) -> *mut Object {
-    to_q::atom(Scalar::Int, t as i8, bits)
+/// A temporal value for which not every host has a function of its own.
+extern "C-unwind" fn temporal(t: c_int, bits: u64) -> *mut Object {
+    let t = t as i8;
+    Scalar::of_type(t).map_or(ptr::null_mut(), |scalar| to_q::atom(scalar, t, bits))
 }
 
 /// # Safety
