@@ -261,19 +261,22 @@ fn gifts_below(letter: char, room: &mut Room) -> Vec<(u64, Value)> {
 
 /// Memory that pointers of C's lead to, and an object of q's.
 struct Room {
-    cells: Vec<Box<u64>>,
+    cells: Box<[u64; 32]>,
+    used: usize,
     object: Value,
 }
 
 impl Room {
     fn new() -> Room {
-        Room { cells: Vec::new(), object: longs(&[1, 2, 3]) }
+        Room { cells: Box::new([0; 32]), used: 0, object: longs(&[1, 2, 3]) }
     }
 
     /// The address of a word that stays.
     fn hold(&mut self, word: u64) -> u64 {
-        self.cells.push(Box::new(word));
-        &raw const **self.cells.last().expect("a cell") as u64
+        let cell = &mut self.cells[self.used];
+        self.used += 1;
+        *cell = word;
+        &raw const *cell as u64
     }
 
     /// Gives one more reference to the object away, where C does.

@@ -418,3 +418,41 @@ pub(crate) fn inferred(sample: &Sample) -> Option<char> {
         _ => Some('r'),
     }
 }
+
+/// A value of a letter's own type that tells places apart, and what C sees of it.
+pub(crate) fn value(letter: char, place: usize) -> (Value, u64) {
+    let number = place as i64 + 1;
+    let address = |value: Value| {
+        let at = value.items::<u8>() as u64;
+        (value, at)
+    };
+    if letter.is_ascii_uppercase() {
+        return address(match q_type(letter) {
+            kind @ (1 | 4) => vector_of(kind, &[number as u8, 0]),
+            // With its zero byte the text is passed in place.
+            10 => string([number as u8, 0]),
+            5 => shorts(&[number as i16]),
+            kind @ (6 | 13 | 14 | 17 | 18 | 19) => vector_of(kind, &[number as i32]),
+            kind @ (7 | 12 | 16) => vector_of(kind, &[number]),
+            8 => reals(&[number as f32]),
+            kind @ (9 | 15) => vector_of(kind, &[number as f64]),
+            2 => guids(&[[number as u8; 16]]),
+            11 => symbols(&["a"]),
+            _ => list![long(number)],
+        });
+    }
+    match letter {
+        'g' => address(guid([number as u8; 16])),
+        's' => (symbol("text"), intern("text") as u64),
+        'k' => (long(number), number as u64),
+        'b' => (boolean(true), 1),
+        _ => match q_type(letter) {
+            kind @ (4 | 10) => (atom_of(kind, 0xf0 | number as u8), 0xf0 | number as u64),
+            5 => (short(-number as i16), u64::from(-number as u16)),
+            kind @ (6 | 13 | 14 | 17 | 18 | 19) => (atom_of(kind, -number as i32), u64::from(-number as u32)),
+            kind @ (7 | 12 | 16) => (atom_of(kind, -number << 40), (-number << 40) as u64),
+            8 => (real(number as f32 + 0.5), (number as f32 + 0.5).to_bits().into()),
+            kind => (atom_of(kind, number as f64 + 0.25), (number as f64 + 0.25).to_bits()),
+        },
+    }
+}
