@@ -11,18 +11,7 @@ use support::*;
 
 /// What C passes to a callback of rank 10, as q has it.
 fn ten() -> Vec<Value> {
-    vec![
-        int(1),
-        float(2.5),
-        long(3),
-        real(4.5),
-        int(5),
-        float(6.5),
-        long(7),
-        real(8.5),
-        int(9),
-        float(10.5),
-    ]
+    vec![int(1), float(2.5), long(3), real(4.5), int(5), float(6.5), long(7), real(8.5), int(9), float(10.5)]
 }
 
 const TEN: &str = "ifjeifjeif";
@@ -151,9 +140,11 @@ fn a_failure_is_signalled_when_c_is_done() {
         let function = callback(&failing(1, &runs), "i", 'i');
         let twice = ffi.bound("apply_twice", "ki", 'i');
         let own_rank = ffi.own_rank("apply_twice", "ki", 'i');
-        for call in [&|| ffi.list_call(&twice, &[&function, &int(1)]) as Outcome, &|| {
-            ffi.q.apply(&own_rank, &[&function, &int(1)])
-        }, &|| ffi.inferred("apply_twice", 'i', &[&function, &int(1)])] as [&dyn Fn() -> Outcome; 3]
+        for call in [
+            &|| ffi.list_call(&twice, &[&function, &int(1)]) as Outcome,
+            &|| ffi.q.apply(&own_rank, &[&function, &int(1)]),
+            &|| ffi.inferred("apply_twice", 'i', &[&function, &int(1)]),
+        ] as [&dyn Fn() -> Outcome; 3]
         {
             runs.set(0);
             let before = calls();

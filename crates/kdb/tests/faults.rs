@@ -61,7 +61,10 @@ fn arguments_are_converted_or_refused() {
         assert_eq!(sees("see_long", "j", int(-1)), Ok(-1_i64 as u64));
         assert_eq!(sees("see_float", "f", long(3)), Ok(3_f64.to_bits()));
         assert_eq!(sees("see_int", "i", float(3.5)), Err("type: see_int: argument 1 (\"i\"): -9h 3.5".to_owned()));
-        assert_eq!(sees("see_short", "h", long(40_000)), Err("type: see_short: argument 1 (\"h\"): -7h 40000".to_owned()));
+        assert_eq!(
+            sees("see_short", "h", long(40_000)),
+            Err("type: see_short: argument 1 (\"h\"): -7h 40000".to_owned())
+        );
         assert_eq!(sees("see_int", "i", long(i64::MIN)), Err("type: see_int: argument 1 (\"i\"): -7h null".to_owned()));
     });
 }
@@ -89,14 +92,8 @@ fn vectors_of_another_width_are_refused() {
         assert_eq!(outcome("F", longs(&[1])), error("type: see_pointer: argument 1 (\"F\"): 7h"));
         assert_eq!(outcome("H", bytes(&[1])), error("type: see_pointer: argument 1 (\"H\"): 4h"));
         for letter in "IMDUVT".chars() {
-            let alike: [fn() -> Value; 6] = [
-                || ints(&[1]),
-                || months(&[1]),
-                || dates(&[1]),
-                || minutes(&[1]),
-                || seconds(&[1]),
-                || times(&[1]),
-            ];
+            let alike: [fn() -> Value; 6] =
+                [|| ints(&[1]), || months(&[1]), || dates(&[1]), || minutes(&[1]), || seconds(&[1]), || times(&[1])];
             for vector in alike {
                 assert_eq!(outcome(&letter.to_string(), vector()), Ok(null()), "{letter} {:?}", vector());
             }
@@ -167,7 +164,10 @@ fn shapes_of_callbacks_are_checked() {
         refused(list![function.clone(), string("i"), string("ii")], "callback: a result letter is a char: 10h");
         refused(list![function.clone(), string("i?"), char(b'i')], "callback: \"?\" is no type letter");
         refused(list![function.clone(), string("i"), char(b'?')], "callback: \"?\" is no type letter");
-        refused(list![function.clone(), string("i"), char(b'i'), symbol("x")], "callback: the fourth element is `queued: -11h");
+        refused(
+            list![function.clone(), string("i"), char(b'i'), symbol("x")],
+            "callback: the fourth element is `queued: -11h",
+        );
         // Argument letters as a char atom, and none at all.
         assert_eq!(outcome(&list![function.clone(), char(b'i'), char(b'i')]), Ok(int(7)));
         let none = lambda(0, |_| Ok(float(7.5)));
@@ -311,11 +311,8 @@ fn errno_is_kept_from_right_after_the_call() {
     ffi(|ffi| {
         let read = || ffi.q.apply(&ffi.set_errno, &[&null()]);
         for function in [ffi.bound("set_it", "i", 'i'), ffi.own_rank("set_it", "i", 'i')] {
-            let argument = if function.raw() == ffi.own_rank("set_it", "i", 'i').raw() {
-                int(17)
-            } else {
-                ended(&[&int(17)])
-            };
+            let argument =
+                if function.raw() == ffi.own_rank("set_it", "i", 'i').raw() { int(17) } else { ended(&[&int(17)]) };
             ffi.q.apply(&ffi.set_errno, &[&int(0)]).expect("a number");
             ffi.q.apply(&function, &[&argument]).expect("a result");
             // SAFETY: the thread has its errno, which q's own calls overwrite.

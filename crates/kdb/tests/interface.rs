@@ -72,7 +72,10 @@ fn functions_without_arguments() {
             assert_eq!(bound_call(ffi, &function, &list), Ok(int(7)), "{list:?}");
         }
         let rank = error("rank: give_int: expected 0 arguments, got 1");
-        assert_eq!(bound_call(ffi, &function, &list![int(1), null()]), error("rank: give_int: expected 0 arguments, got 2"));
+        assert_eq!(
+            bound_call(ffi, &function, &list![int(1), null()]),
+            error("rank: give_int: expected 0 arguments, got 2")
+        );
         assert_eq!(bound_call(ffi, &function, &list![int(1)]), rank);
         let rank = error("rank: give_int: expected a list of 0 arguments that ends in (::): -6h");
         assert_eq!(bound_call(ffi, &function, &int(1)), rank);
@@ -102,7 +105,10 @@ fn one_argument() {
         }
         let rank = error("rank: abs: expected a list of 1 argument that ends in (::): 101h");
         assert_eq!(bound_call(ffi, &abs, &null()), rank);
-        assert_eq!(bound_call(ffi, &abs, &list![int(1), int(2), null()]), error("rank: abs: expected 1 argument, got 3"));
+        assert_eq!(
+            bound_call(ffi, &abs, &list![int(1), int(2), null()]),
+            error("rank: abs: expected 1 argument, got 3")
+        );
         // Where one argument may be `::`, the list has two: `f (::;::)`.
         let see = ffi.bound("see_pointer", "r", ' ');
         assert_eq!(bound_call(ffi, &see, &list![null(), null()]), Ok(null()));
@@ -187,7 +193,10 @@ fn inference() {
         assert_eq!(call(symbol("abs"), list![int(-4), null()]), Ok(int(4)));
         assert_eq!(call(symbol("abs"), int(-4)), Ok(int(4)));
         assert_eq!(call(list![char(b'f'), symbol("pow")], list![float(2.0), float(3.0), null()]), Ok(float(8.0)));
-        assert_eq!(call(list![string("f"), symbols(&["libm.so.6", "pow"])], list![float(2.0), float(3.0), null()]), Ok(float(8.0)));
+        assert_eq!(
+            call(list![string("f"), symbols(&["libm.so.6", "pow"])], list![float(2.0), float(3.0), null()]),
+            Ok(float(8.0))
+        );
         assert_eq!(call(list![char(b'j'), symbol("strlen")], list![symbol("abc"), null()]), Ok(long(3)));
         assert_eq!(call(list![char(b'j'), symbol("labs")], list![long(-5), null()]), Ok(long(5)));
         assert_eq!(
@@ -302,7 +311,10 @@ fn functions_of_qs_own_objects() {
         assert_eq!(ffi.twice(|| ffi.q.apply(&refuse, &[&a])), error("refused"));
         for count in [0, 9, -1] {
             let outcome = ffi.twice(|| ffi.q.apply(&ffi.as_q_function, &[&symbol("second"), &long(count)]));
-            assert!(matches!(&outcome, Err(text) if text.starts_with("rank: ") && text.contains("1 to 8 arguments")), "{outcome:?}");
+            assert!(
+                matches!(&outcome, Err(text) if text.starts_with("rank: ") && text.contains("1 to 8 arguments")),
+                "{outcome:?}"
+            );
         }
         let outcome = ffi.twice(|| ffi.q.apply(&ffi.as_q_function, &[&symbol("second"), &float(2.0)]));
         assert!(matches!(&outcome, Err(text) if text.starts_with("type: ") && text.ends_with(": -9h")), "{outcome:?}");
@@ -323,7 +335,10 @@ fn call_interfaces() {
             call(symbol("pow"), list![float(2.0), symbol("x"), null()]),
             error("type: pow: argument 2 (\"f\"): -11h")
         );
-        assert_eq!(ffi.twice(|| ffi.q.apply(&ffi.cif, &[&string("?"), &char(b'f')])), error("type: cif: \"?\" is no type letter"));
+        assert_eq!(
+            ffi.twice(|| ffi.q.apply(&ffi.cif, &[&string("?"), &char(b'f')])),
+            error("type: cif: \"?\" is no type letter")
+        );
         for wrong in [int(1), list![], longs(&[1, 2, 3, 4])] {
             let outcome = ffi.twice(|| ffi.q.apply(&ffi.call, &[&wrong, &symbol("pow"), &list![null()]]));
             assert_eq!(outcome, error(&format!("type: call: what .ffi.cif gives: {}h", wrong.kind())));

@@ -73,7 +73,9 @@ fn arguments_of_bound_functions() {
             let function = ffi.bound(&name, &letter.to_string(), ' ');
             for sample in &samples {
                 let context = format!("bind {letter:?} {:?}", sample.value);
-                run(ffi, &context, letter, sample, &sees(letter, sample), || ffi.list_call(&function, &[&sample.value]));
+                run(ffi, &context, letter, sample, &sees(letter, sample), || {
+                    ffi.list_call(&function, &[&sample.value])
+                });
             }
         }
     });
@@ -150,9 +152,8 @@ fn last_element(sample: &Sample) -> (Is, u64) {
     let integer = |c: C, value: i64, null: i64| {
         (if value == null { Is::Null(c) } else { Is::Integer(c, value) }, c.cut(value as u64))
     };
-    let floating = |c: C, value: f64, bits: u64| {
-        (if value.is_nan() { Is::Null(c) } else { Is::Floating(c, value) }, bits)
-    };
+    let floating =
+        |c: C, value: f64, bits: u64| (if value.is_nan() { Is::Null(c) } else { Is::Floating(c, value) }, bits);
     match sample.is {
         Is::Vector(C::Byte) => integer(C::Byte, value.slice::<u8>()[at].into(), -1),
         Is::Vector(C::Short) => integer(C::Short, value.slice::<i16>()[at].into(), i16::MIN.into()),
@@ -293,7 +294,11 @@ fn results() {
                 let context = format!("result {letter:?} of {word:#x}");
                 pass(0, &word.to_ne_bytes());
                 // What C gives as a K is q's own afterwards.
-                let give = || if letter == 'k' && *word != 0 { room.give_away() };
+                let give = || {
+                    if letter == 'k' && *word != 0 {
+                        room.give_away()
+                    }
+                };
                 for function in &functions {
                     let argument = if function.raw() == functions[0].raw() { ended(&[&null()]) } else { null() };
                     drop(ffi.q.apply(function, &[&argument]).inspect(|_| give()));

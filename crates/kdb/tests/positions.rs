@@ -36,7 +36,8 @@ fn name(count: usize, place: usize, c: C) -> String {
 
 /// A C function that records all of its arguments, and one that calls a callback with what it is told to.
 fn source() -> String {
-    let mut source = String::from("#include <string.h>\nextern unsigned long seen[16];\nextern unsigned char pass[128];\n");
+    let mut source =
+        String::from("#include <string.h>\nextern unsigned long seen[16];\nextern unsigned char pass[128];\n");
     for c in C::ALL {
         for count in 1..=MOST {
             for place in 0..count {
@@ -55,7 +56,11 @@ fn source() -> String {
                 });
                 let _ = writeln!(source, "int {name}({parameters}) {{ {record}return {count}; }}");
                 let arguments = list(&|at| format!("a{at}"));
-                let _ = writeln!(source, "int back_{name}(int (*f)({})) {{ {fetch}return f({arguments}); }}", types.join(", "));
+                let _ = writeln!(
+                    source,
+                    "int back_{name}(int (*f)({})) {{ {fetch}return f({arguments}); }}",
+                    types.join(", ")
+                );
             }
         }
     }
@@ -107,9 +112,9 @@ fn value(letter: char, place: usize) -> (Value, u64) {
 
 /// The cases: every C type everywhere, and every letter in every position of a function of ten arguments.
 fn cases() -> Vec<(usize, usize, char)> {
-    let types = C::ALL.into_iter().flat_map(|c| {
-        (1..=MOST).flat_map(move |count| (0..count).map(move |place| (count, place, letter_of(c))))
-    });
+    let types = C::ALL
+        .into_iter()
+        .flat_map(|c| (1..=MOST).flat_map(move |count| (0..count).map(move |place| (count, place, letter_of(c)))));
     let letters = all_letters().into_iter().flat_map(|letter| (0..MOST).map(move |place| (MOST, place, letter)));
     let mut cases: Vec<_> = types.chain(letters).collect();
     cases.sort_unstable();
@@ -149,9 +154,10 @@ fn arguments_of_functions_of_their_own_rank() {
     ffi(|ffi| {
         library(ffi);
         // Code for each would be more than there is without a JIT: here every second one.
-        for (count, place, letter) in cases().into_iter().filter(|(count, place, letter)| {
-            *count <= 8 && (*letter as usize + count + place) % 2 == 0
-        }) {
+        for (count, place, letter) in cases()
+            .into_iter()
+            .filter(|(count, place, letter)| *count <= 8 && (*letter as usize + count + place) % 2 == 0)
+        {
             let letters = letters(count, place, letter);
             let context = format!("{letter:?} at {place} of {letters:?}");
             let (values, words): (Vec<Value>, Vec<u64>) =
@@ -191,7 +197,11 @@ fn arguments_of_callbacks() {
             let rank = if count > 8 { 1 } else { count };
             let function = lambda(rank, move |arguments| {
                 let is_folded = count > 8;
-                GIVEN.set(if is_folded { arguments[0].values() } else { arguments.iter().map(|v| (*v).clone()).collect() });
+                GIVEN.set(if is_folded {
+                    arguments[0].values()
+                } else {
+                    arguments.iter().map(|v| (*v).clone()).collect()
+                });
                 Ok(int(-3))
             });
             let letters: String = letters.into_iter().collect();

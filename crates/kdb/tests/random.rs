@@ -190,7 +190,11 @@ fn callbacks() {
             let count = function.parameters.len();
             let run = lambda(if count > 8 { 1 } else { count }, move |arguments| {
                 let is_folded = count > 8;
-                GIVEN.set(if is_folded { arguments[0].values() } else { arguments.iter().map(|v| (*v).clone()).collect() });
+                GIVEN.set(if is_folded {
+                    arguments[0].values()
+                } else {
+                    arguments.iter().map(|v| (*v).clone()).collect()
+                });
                 Ok(GIFT.with_borrow(|gift| gift.clone().expect("a gift")))
             });
             let letters: String = function.parameters.iter().collect();

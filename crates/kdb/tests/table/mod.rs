@@ -238,7 +238,11 @@ pub(crate) fn samples() -> Vec<Sample> {
         integer("00:00:02", C::Int, 2, second(2)),
         integer("00:00:00.003", C::Int, 3, time(3)),
         other("0Nt", Null(C::Int), time(i32::MIN)),
-        other("0x0 sv 0x000102030405060708090a0b0c0d0eff", Is::Guid, guid(*b"\0\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\xff")),
+        other(
+            "0x0 sv 0x000102030405060708090a0b0c0d0eff",
+            Is::Guid,
+            guid(*b"\0\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\xff"),
+        ),
         other("`symbol", Is::Symbol, symbol("symbol")),
         other("`", Is::Symbol, symbol("")),
         other("101b", Vector(C::Byte), booleans(&[true, false, true])),
@@ -300,7 +304,9 @@ pub(crate) fn converted(is: Is, to: C) -> Option<u64> {
         },
         Is::Floating(_, value) => match to {
             C::Float => Some(value.to_bits()),
-            C::Real => (value.is_infinite() || value.abs() <= f64::from(f32::MAX)).then(|| (value as f32).to_bits().into()),
+            C::Real => {
+                (value.is_infinite() || value.abs() <= f64::from(f32::MAX)).then(|| (value as f32).to_bits().into())
+            }
             C::Pointer => None,
             _ if value.trunc() != value || value.abs() > 9_223_372_036_854_775_808.0 => None,
             _ if value == 9_223_372_036_854_775_808.0 => None,
