@@ -377,7 +377,7 @@ fn what_functions_show() {
             let is_emitted = text.contains("endbr64") || text.contains("bti");
             assert!(is_emitted || text.contains("no machine code"), "{text}");
         }
-        assert_eq!(show(&int(1)), Err("type: show: a function of .ffi.fn or .ffi.bind".to_owned()));
+        assert_eq!(show(&int(1)), Err("type: show: a function of .ffi.fn, .ffi.bind or .ffi.def".to_owned()));
     });
 }
 

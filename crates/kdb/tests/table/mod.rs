@@ -274,9 +274,18 @@ pub(crate) fn samples() -> Vec<Sample> {
         other("`a`b!1 2", Is::Other, dict(symbols(&["a", "b"]), longs(&[1, 2]))),
         other("([]a:1 2)", Is::Other, table(vec![("a", longs(&[1, 2]))])),
         other("{x}", Is::Other, function),
+        other("neg", Is::Other, primitive(2)),
         other("", Is::Foreign(MEMORY.as_ptr() as u64), foreign(MEMORY.as_ptr() as u64)),
         other("(::)", Is::Nothing, null()),
     ]
+}
+
+/// One of q's own functions of one argument: `::` is the one with the number 0.
+fn primitive(number: i64) -> Value {
+    let function = null();
+    // SAFETY: an atom has a payload, and this one no other reference.
+    unsafe { function.payload::<i64>().write(number) };
+    function
 }
 
 /// A foreign object whose destructor does nothing.
