@@ -276,6 +276,12 @@ fn structs_are_passed_by_value() {
                 ("kind_of", &[named(&["kind", "lo", "hi"], longs(&[3, 4, 5]))], "4005i"),
                 (
                     "kind_of",
+                    &[longs(&[1, 42])],
+                    "'type: kind_of: argument 1 (struct tagged): \
+                     some members are alternatives: a dictionary says which are given",
+                ),
+                (
+                    "kind_of",
                     &[named(&["kind", "lo"], longs(&[3, 4]))],
                     "'type: kind_of: argument 1 (struct tagged): no member hi is given",
                 ),

@@ -173,7 +173,10 @@ fn write_aggregate(ty: &Type, aggregate: &Aggregate, given: Given<'_>, bytes: &m
     }
     let count = given.count().filter(|_| aggregate.kind() == AggregateKind::Struct);
     let count = count.ok_or_else(|| given.mismatch())?;
-    if count != fields.len() || fields.iter().any(|field| field.alternative.is_some()) {
+    if fields.iter().any(|field| field.alternative.is_some()) {
+        return Err(Fault::of_type("some members are alternatives: a dictionary says which are given"));
+    }
+    if count != fields.len() {
         return Err(lengths(fields.len(), count, "member"));
     }
     fields.iter().enumerate().try_for_each(|(index, field)| write_one(field, given.item(index), bytes))
