@@ -768,3 +768,39 @@ fn types_read_back_as_written() {
     }
     QuickCheck::new().tests(2000).quickcheck(property as fn(AnySignature) -> bool);
 }
+
+#[test]
+fn later_texts_know_the_types_of_earlier_ones() {
+    let first = Declarations::parse(
+        "struct node { int value; struct node *next; }; struct later; typedef struct later later; enum { SIZE = 3 };
+         int run(int); extern int level;",
+    )
+    .unwrap();
+    let node = first.ty("struct node").unwrap();
+    // Functions and variables are those of the text alone, and may be others of the same name.
+    let second = first.parse_after("int length(struct node *); double run(double); extern long level;").unwrap();
+    assert_eq!(second.functions().len(), 2);
+    assert_eq!(second.variables().len(), 1);
+    // The same definition again is the same type; tags that were promised may be defined, once.
+    let third = second
+        .parse_after(
+            "struct node { int value; struct node *next; }; struct later { char name[SIZE]; struct node *node; };",
+        )
+        .unwrap();
+    assert_eq!(third.ty("struct node"), Some(node));
+    assert_eq!(third.parse_type("later").unwrap(), third.ty("struct later").unwrap());
+    assert_eq!(third.constant("SIZE"), Some(3));
+    assert!(third.functions().is_empty());
+    for (text, words) in [
+        ("struct node { int value; };", "struct node was defined otherwise before"),
+        ("struct node { int value; struct later *next; };", "struct node was defined otherwise before"),
+        ("struct later { char name[4]; struct node *node; };", "struct later was defined otherwise before"),
+        ("struct node { int value; struct node *next; }; struct node { int value; struct node *next; };", "twice"),
+        ("union node { int value; };", "declared as struct node"),
+        ("typedef int later;", "later"),
+        ("enum { SIZE = 4 };", "SIZE"),
+    ] {
+        let error = third.parse_after(text).unwrap_err().to_string();
+        assert!(error.contains(words), "{text}: {error}");
+    }
+}

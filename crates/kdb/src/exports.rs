@@ -77,16 +77,16 @@ exports! {
         variables::follow(address, members, index)
     }
 
-    /// `.ffi.kfn[name;n]`: a C function that takes and gives q's objects, as a q function of rank n.
+    /// `.ffi.asQFunc[name;n]`: a C function that takes and gives q's objects, as a q function of rank n.
     bind_K_function(function, rank) {
-        let symbol = symbols::find(function).map_err(|fault| fault.at("kfn"))?;
+        let symbol = symbols::find(function).map_err(|fault| fault.at("asQFunc"))?;
         let count = match rank.t() {
             t if t == -kind::INT => rank.int().into(),
             t if t == -kind::LONG => rank.long(),
-            t => return Err(Fault::of_type(format!("kfn: a number of arguments: {t}h"))),
+            t => return Err(Fault::of_type(format!("asQFunc: a number of arguments: {t}h"))),
         };
         if !(1..=own_rank::MOST as i64).contains(&count) {
-            return Err(Fault::new(Class::Rank, format!("kfn: {}: 1 to 8 arguments, not {count}", symbol.name)));
+            return Err(Fault::new(Class::Rank, format!("asQFunc: {}: 1 to 8 arguments, not {count}", symbol.name)));
         }
         // SAFETY: who names the function answers for what it takes.
         Ok(unsafe { (api().dl)(symbol.address, count) })
@@ -196,9 +196,13 @@ exports! {
 
     /// `.ffi.show[function]`: its C declaration, and the machine code that q calls.
     ffi_show(function) {
-        let function = thread::with(|thread| thread.main().map(|main| main.functions.behind(function)))?;
-        let (function, _) = function.ok_or_else(|| Fault::of_type("show: a function of .ffi.fn or .ffi.bind"))?;
-        Ok(Owned::text(function.show().as_bytes()).into_raw())
+        let text = thread::with(|thread| {
+            let main = thread.main()?;
+            let lettered = main.functions.behind(function).map(|(function, _)| function.show());
+            Ok::<_, Fault>(lettered.or_else(|| main.declared.show(function)))
+        })?;
+        let text = text.ok_or_else(|| Fault::of_type("show: a function of .ffi.fn, .ffi.bind or .ffi.def"))?;
+        Ok(Owned::text(text.as_bytes()).into_raw())
     }
 }
 

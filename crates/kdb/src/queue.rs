@@ -8,7 +8,7 @@ use jitcall::closure;
 
 use crate::convert::to_q;
 use crate::error::{Class, Fault, Result};
-use crate::host::{Object, Owned, api};
+use crate::host::{self, Object, Owned};
 
 /// Has q's main loop run callbacks that wait, from now on.
 ///
@@ -19,9 +19,10 @@ pub(crate) fn begin() -> Result<()> {
     if BEGUN.load(Ordering::Relaxed) {
         return Ok(());
     }
+    let watch = host::api::watch().ok_or_else(|| Fault::new(Class::Os, "queued: this process has no function sd1"))?;
     let descriptor = closure::notifier().map_err(|error| Fault::new(Class::Limit, error.to_string()))?;
     // SAFETY: the descriptor is open as long as this thread runs, which is q's main one.
-    let made = unsafe { (api().sd1)(descriptor.as_raw_fd(), serve) };
+    let made = unsafe { watch(descriptor.as_raw_fd(), serve) };
     if made.is_null() {
         return Err(Fault::new(Class::Limit, "q's main loop takes no more descriptors"));
     }

@@ -286,8 +286,8 @@ fn structs_are_passed_by_value() {
                     &[list![long(8), long(17), long(-3), boolean(true)]],
                     "'type: sum_flags: argument 1 (struct flags): member a: 8 does not fit 3 bits",
                 ),
-                ("shifted", &[named(&["a"], list![longs(&[1, 1, 1, 1, 1])])], "(,`a)!,1 2 3 4 5"),
-                ("half", &[floats(&[3.0])], "(,`f)!,1.5e"),
+                ("shifted", &[named(&["a"], list![longs(&[1, 1, 1, 1, 1])])], ",`a!,1 2 3 4 5"),
+                ("half", &[floats(&[3.0])], ",`f!,1.5e"),
             ],
         );
     });
@@ -436,8 +436,17 @@ fn definitions_are_kept() {
         // A text that fails makes nothing known.
         assert!(error(&null(), "struct fresh { int a; }; int not_there(void);").starts_with("'os"));
         assert!(ffi.show("ffi_sizeof", &[&symbol("fresh")]).starts_with("'type: sizeof: "));
-        assert_eq!(error(&null(), "struct fresh { int a; };"), "(`symbol$())!()");
+        assert_eq!(error(&null(), "struct fresh { int a; };"), "`symbol$()!()");
         assert_eq!(ffi.show("ffi_sizeof", &[&symbol("fresh")]), "4");
+    });
+}
+
+#[test]
+fn declared_functions_are_shown() {
+    ffi(|ffi| {
+        let show = |name: &str| ffi.run("ffi_show", &[&ffi.named(name)]).map(|text| text.text()).unwrap();
+        let prototype = "double norm1(struct point p);\nno machine code: each call is converted\n";
+        assert_eq!(show("norm1"), format!("struct point {{ double x; double y; }};\n{prototype}"));
     });
 }
 
@@ -605,9 +614,8 @@ fn faults_in_guarded_functions_are_errors() {
         let bound = ffi.run("bind", &[&symbols(&[library(), "peek"]), &char(b'r'), &char(b'i')]).unwrap();
         let memory = ints(&[42]);
         let address = memory.items::<u8>().addr() as i64;
-        let rows: [(Value, fn(Value) -> Value); 3] =
-            [(ffi.named("peek"), |value| value), (lettered, |value| value), (bound, |value| list![value, null()])];
-        for (function, argument) in rows {
+        for (function, is_listed) in [(ffi.named("peek"), false), (lettered, false), (bound, true)] {
+            let argument = |value| if is_listed { list![value, null()] } else { value };
             let guarded = guard(&function);
             assert_eq!(guard(&function), guarded);
             assert_eq!(guard(&guarded), guarded);

@@ -161,5 +161,7 @@ mod tests {
         let name = |declaration| StubName(&Signature::parse(declaration).unwrap()).to_string();
         assert_eq!(name("double pow(double x, double y)"), "jitcall stub double (double x, double y)");
         assert_eq!(name("void (int)"), "jitcall stub void (int)");
+        let signature = Signature::parse("int abs(int)").unwrap();
+        assert_eq!(MapName(&signature).to_string(), "jitcall map stub int (int)");
     }
 }

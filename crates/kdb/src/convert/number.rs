@@ -91,11 +91,13 @@ fn number(bits: u64, from: Scalar) -> Option<Number> {
     }
 }
 
-/// The bits as a float, for errors.
+/// The number as text, for errors.
 pub(crate) fn show(bits: u64, from: Scalar) -> String {
     match number(bits, from) {
         None => "null".to_owned(),
         Some(Number::Integer(value)) => value.to_string(),
+        // As q does, where the digits would be many.
+        Some(Number::Float(value)) if value.is_finite() && value.abs() >= 1e17 => format!("{value:e}"),
         Some(Number::Float(value)) => value.to_string(),
     }
 }

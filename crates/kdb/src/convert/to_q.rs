@@ -108,16 +108,16 @@ pub(crate) unsafe fn guid(bytes: *const u8) -> *mut Object {
     }
 }
 
-/// The bytes of a text; none for no text.
+/// A text; an empty one for none.
 ///
 /// # Safety
 /// It ends in a zero byte, where the address is not null.
-unsafe fn text<'a>(address: *const u8) -> &'a [u8] {
+unsafe fn text<'a>(address: *const u8) -> &'a CStr {
     if address.is_null() {
-        return &[];
+        return c"";
     }
     // SAFETY: said by the caller.
-    unsafe { CStr::from_ptr(address.cast::<c_char>()) }.to_bytes()
+    unsafe { CStr::from_ptr(address.cast::<c_char>()) }
 }
 
 /// The symbol of a text; the null symbol for none.
@@ -139,10 +139,15 @@ pub(crate) unsafe fn symbol(address: *const u8) -> *mut Object {
 pub(crate) unsafe fn pointed(to: Letter, address: *const u8) -> Result<*mut Object> {
     if to.meaning() == Meaning::Number(Scalar::Byte, kind::CHAR) {
         // SAFETY: said by the caller.
-        return Ok(Owned::text(unsafe { text(address) }).into_raw());
+        return Ok(Owned::text(unsafe { text(address) }.to_bytes()).into_raw());
     }
     if address.is_null() {
         return null(to);
+    }
+    if to.meaning() == Meaning::Guid {
+        // As the elements of a vector of guids, which the letter passes to C, are the bytes themselves.
+        // SAFETY: said by the caller.
+        return Ok(unsafe { guid(address) });
     }
     if to.meaning() == Meaning::Callback {
         // A value that C keeps: q gets a reference of its own.

@@ -20,9 +20,9 @@ const OUT: &std::ffi::CStr = c"out";
 pub(super) struct Held {
     temporaries: convert::to_c::Temporaries,
     /// Structs that were made of dictionaries.
-    structs: Vec<Box<Room>>,
+    structs: Vec<Room>,
     /// Room for values that C writes, with their types: in the order of the arguments.
-    pub(super) outs: Vec<(Type, Box<Room>)>,
+    pub(super) outs: Vec<(Type, Room)>,
 }
 
 impl Held {
@@ -114,7 +114,7 @@ fn block(ty: &Type, given: Given<'_>) -> Result<u64> {
 }
 
 fn structure(ty: &Type, given: Given<'_>, held: &mut Held) -> Result<u64> {
-    let mut room = Box::new(Room::new(layout::of(ty, Arch::HOST)?));
+    let mut room = Room::fixed(layout::of(ty, Arch::HOST)?);
     to_c::write(ty, given, room.bytes_mut())?;
     let address = word(room.as_mut_ptr());
     held.structs.push(room);
@@ -122,7 +122,7 @@ fn structure(ty: &Type, given: Given<'_>, held: &mut Held) -> Result<u64> {
 }
 
 fn out(ty: &Type, held: &mut Held) -> Result<u64> {
-    let mut room = Box::new(Room::new(layout::of(ty, Arch::HOST)?));
+    let mut room = Room::fixed(layout::of(ty, Arch::HOST)?);
     let address = word(room.as_mut_ptr());
     held.outs.push((ty.clone(), room));
     Ok(address)

@@ -81,6 +81,11 @@ impl Function {
         self.function.target()
     }
 
+    /// Its C declaration, with those of the types in it.
+    pub(super) fn declaration(&self) -> String {
+        self.function.signature().declaration() + "\n"
+    }
+
     /// How many arguments q gives.
     fn arguments(&self) -> usize {
         let signature = self.function.signature();

@@ -65,7 +65,7 @@ fn path(member: K<'_>) -> Result<String> {
 /// # Errors
 /// `'type` where the name is that of no type, or it has no size.
 pub(crate) fn size_of(declared: &Declared, name: K<'_>) -> Result<*mut Object> {
-    with(declared, name, |ty| types::size(ty)).map(long)
+    with(declared, name, types::size).map(long)
 }
 
 /// `.ffi.offsetof`.

@@ -128,6 +128,12 @@ impl Declared {
         self.objects.borrow().get(&object.as_ptr()).map(|function| function.target())
     }
 
+    /// The declaration of the function behind an object, where it is one of these.
+    pub(crate) fn show(&self, object: K<'_>) -> Option<String> {
+        let declaration = self.objects.borrow().get(&object.as_ptr())?.declaration();
+        Some(format!("{declaration}no machine code: each call is converted\n"))
+    }
+
     /// The same function with faults in it as errors, where the object is one of these.
     pub(crate) fn guarded(&self, object: K<'_>) -> Option<Result<Owned>> {
         let function = self.objects.borrow().get(&object.as_ptr()).copied()?;

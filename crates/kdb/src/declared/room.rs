@@ -18,14 +18,22 @@ pub(super) struct Room {
 struct Aligned([u8; INLINE.size]);
 
 impl Room {
+    /// Room that is only where it is as long as this is not moved.
     pub(super) fn new(layout: Layout) -> Room {
-        let is_inline = layout.size <= INLINE.size && layout.align <= INLINE.align;
-        let heap = if is_inline { Vec::new() } else { vec![0; layout.size + layout.align] };
-        let start = if is_inline { 0 } else { heap.as_ptr().align_offset(layout.align) };
+        if layout.size <= INLINE.size && layout.align <= INLINE.align {
+            return Room { inline: Aligned([0; INLINE.size]), heap: Vec::new(), start: 0, size: layout.size };
+        }
+        Room::fixed(layout)
+    }
+
+    /// Room that stays where it is when this is moved.
+    pub(super) fn fixed(layout: Layout) -> Room {
+        let heap = vec![0; layout.size + layout.align];
+        let start = heap.as_ptr().align_offset(layout.align);
         Room { inline: Aligned([0; INLINE.size]), heap, start, size: layout.size }
     }
 
-    /// Where it is, for as long as this is not moved.
+    /// Where it is.
     pub(super) fn as_mut_ptr(&mut self) -> *mut u8 {
         self.bytes_mut().as_mut_ptr()
     }
@@ -46,10 +54,17 @@ mod tests {
     #[test]
     fn rooms_are_as_large_and_aligned_as_asked() {
         for (size, align) in [(0, 1), (1, 1), (32, 16), (32, 32), (33, 1), (64, 64), (4096, 4096), (7, 512)] {
-            let mut room = Room::new(Layout { size, align });
-            assert_eq!(room.bytes().len(), size);
-            assert!(room.bytes().iter().all(|byte| *byte == 0));
-            assert_eq!(room.as_mut_ptr().addr() % align, 0, "{size} bytes, aligned to {align}");
+            let layout = Layout { size, align };
+            for make in [Room::new, Room::fixed] {
+                let mut room = make(layout);
+                assert_eq!(room.bytes().len(), size);
+                assert!(room.bytes().iter().all(|byte| *byte == 0));
+                assert_eq!(room.as_mut_ptr().addr() % align, 0, "{size} bytes, aligned to {align}");
+            }
+            let mut room = Room::fixed(layout);
+            let before = room.as_mut_ptr();
+            let mut moved = Box::new(room);
+            assert_eq!(moved.as_mut_ptr(), before);
         }
     }
 }

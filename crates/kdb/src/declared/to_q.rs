@@ -1,5 +1,7 @@
 //! C's objects of a declared type as q's values.
 
+use std::ffi::{CString, c_char};
+
 use jitcall::types::{Aggregate, AggregateKind, Array, Float};
 use jitcall::value::{F16, LongDouble};
 use jitcall::{Arch, Object, Type};
@@ -145,8 +147,10 @@ fn names(fields: &[Field<'_>]) -> Owned {
 pub(super) fn symbols<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> Owned {
     let vector = Owned::vector(kind::SYMBOL, names.len());
     for (index, name) in names.enumerate() {
+        // A name of C's has no zero byte.
+        let name = CString::new(name).unwrap_or_default();
         // SAFETY: the vector has so many elements, each the address of an interned text.
-        unsafe { vector.elements().cast::<*mut std::ffi::c_char>().add(index).write(interned(name.as_bytes())) };
+        unsafe { vector.elements().cast::<*mut c_char>().add(index).write(interned(&name)) };
     }
     vector
 }

@@ -19,7 +19,7 @@ use std::ffi::c_void;
 use std::sync::OnceLock;
 
 use jitcall::map::Map;
-use jitcall::{Bridge, Engine, Guard, Slot};
+use jitcall::{Engine, Guard, Slot};
 use jitcall_disasm::{Machine, disassemble, listing};
 
 use crate::callback;
@@ -29,6 +29,7 @@ use crate::host::{K, Object, Owned};
 use crate::letters::{Letters, Meaning, Scalar};
 use crate::symbols::Symbol;
 use crate::thread::{self, Thread};
+use stub::Stub;
 
 /// How many arguments need no memory on the heap.
 const FEW: usize = 16;
@@ -40,7 +41,7 @@ pub(crate) struct Function {
     pub(crate) letters: Letters,
     function: jitcall::Function,
     /// The code in front of it, which takes each argument by itself.
-    stub: OnceLock<Bridge>,
+    stub: OnceLock<Stub>,
     /// What calls it for each element of vectors.
     map: OnceLock<Map>,
     /// What errors call its arguments' types, where C has declared them; else their letters.
@@ -213,7 +214,7 @@ impl Function {
             return format!("{declaration}no machine code: each call is converted\n");
         };
         let machine = if cfg!(target_arch = "x86_64") { Machine::X86_64 } else { Machine::Aarch64 };
-        declaration + &listing(&disassemble(stub.code(), machine))
+        declaration + &listing(&disassemble(stub.bridge.code(), machine))
     }
 }
 

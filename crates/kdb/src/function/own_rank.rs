@@ -43,7 +43,7 @@ pub(super) fn in_front(function: &'static Function, code: Code) -> Code {
         return code;
     }
     match stub::make(function, code) {
-        Some(stub) => function.stub.get_or_init(|| stub).as_ptr(),
+        Some(stub) => function.stub.get_or_init(|| stub).bridge.as_ptr(),
         None => code,
     }
 }

@@ -19,20 +19,41 @@ use crate::host::{Object, api, kind};
 use crate::letters::{Letter, Letters, Meaning, Scalar};
 use crate::thread::{self, Thread};
 
+/// A stub, and what its code reads.
+pub(super) struct Stub {
+    pub(super) bridge: Bridge,
+    _record: Constant,
+}
+
+/// A record that code reads by its address: it stays where it is until this is dropped.
+struct Constant(*mut Record);
+
+// SAFETY: the record is written before there is code that reads it, and no more.
+unsafe impl Send for Constant {}
+
+// SAFETY: as above.
+unsafe impl Sync for Constant {}
+
+impl Drop for Constant {
+    fn drop(&mut self) {
+        // SAFETY: it was a box's, and there is no code that reads it, or none that can be called.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
+}
+
 /// The stub of a function, whose calls that it cannot make go to `fallback`; `None` where the engine makes none: without a
 /// JIT, with callbacks or texts among the arguments.
-pub(super) fn make(function: &Function, fallback: Code) -> Option<Bridge> {
+pub(super) fn make(function: &Function, fallback: Code) -> Option<Stub> {
     let thread = thread::main()?;
     let letters = &function.letters;
     let arguments: Option<Vec<Argument>> =
         letters.parameters.iter().enumerate().map(|(index, letter)| argument(letters, index, *letter)).collect();
     let target = Cell::new(function.function.target());
-    // The code that reads it can be called as long as the process runs.
-    let record: &'static Record = Box::leak(Box::new(Record { target, state: &raw const thread.bridge }));
+    let record = Constant(Box::into_raw(Box::new(Record { target, state: &raw const thread.bridge })));
     let spec = Spec {
         entry: Signature::new(Type::pointer(), vec![Type::pointer(); letters.parameters.len()]).ok()?,
         arguments: arguments?,
-        record: Operand::Constant(record),
+        record: Operand::Constant(record.0),
         context: None,
         errno: true,
         home: true,
@@ -40,7 +61,8 @@ pub(super) fn make(function: &Function, fallback: Code) -> Option<Bridge> {
         failed: failed as *const c_void,
         boxing: boxing(letters.result),
     };
-    Engine::global().bridge(&spec, function.function.signature()).ok()
+    let bridge = Engine::global().bridge(&spec, function.function.signature()).ok()?;
+    Some(Stub { bridge, _record: record })
 }
 
 /// What emitted code does with an argument; `None` where that is nothing.
@@ -51,8 +73,8 @@ fn argument(letters: &Letters, index: usize, letter: Letter) -> Option<Argument>
     let (at, cases) = match letter.meaning() {
         Meaning::Number(Scalar::Real, t) if index < letters.fixed => (PAYLOAD_AT, vec![atom(t, Payload::Float)]),
         Meaning::Number(scalar, t) => (PAYLOAD_AT, atoms(scalar, t)),
-        Meaning::Size => (PAYLOAD_AT, vec![atom(kind::LONG, Payload::Int64)]),
-        Meaning::Raw => (PAYLOAD_AT, vec![atom(kind::LONG, Payload::Int64), case(kind::UNARY, Payload::Null)]),
+        // `::` shares its type with q's other unary primitives, which are no null: the fallback tells them apart.
+        Meaning::Size | Meaning::Raw => (PAYLOAD_AT, vec![atom(kind::LONG, Payload::Int64)]),
         Meaning::Symbol => (PAYLOAD_AT, vec![atom(kind::SYMBOL, Payload::Int64)]),
         Meaning::Guid => (ELEMENTS_AT, vec![atom(kind::GUID, Payload::Address)]),
         Meaning::Pointer(to) => (ELEMENTS_AT, vectors(to)?.into_iter().map(|t| case(t, Payload::Address)).collect()),
@@ -115,11 +137,8 @@ fn boxing(letter: Letter) -> Boxing {
         Meaning::Number(Scalar::Int, kind::INT) => api.ki as *const c_void,
         Meaning::Number(Scalar::Int, kind::DATE) => api.kd as *const c_void,
         Meaning::Number(Scalar::Int, kind::TIME) => api.kt as *const c_void,
-        Meaning::Number(Scalar::Int, t) => {
-            return Boxing::Constructor { function: int as *const c_void, leading: Some(t.into()) };
-        }
-        Meaning::Number(Scalar::Long, t @ (kind::TIMESTAMP | kind::TIMESPAN)) => {
-            return Boxing::Constructor { function: api.ktj as *const c_void, leading: Some((-t).into()) };
+        Meaning::Number(Scalar::Int, t) | Meaning::Number(Scalar::Long, t @ (kind::TIMESTAMP | kind::TIMESPAN)) => {
+            return Boxing::Constructor { function: temporal as *const c_void, leading: Some(t.into()) };
         }
         Meaning::Number(Scalar::Long, _) | Meaning::Size | Meaning::Raw => api.kj as *const c_void,
         Meaning::Number(Scalar::Real, _) => api.ke as *const c_void,
@@ -144,9 +163,10 @@ extern "C-unwind" fn boolean(bits: u64) -> *mut Object {
     to_q::atom(Scalar::Byte, kind::BOOLEAN, bits)
 }
 
-/// A month, a minute or a second.
-extern "C-unwind" fn int(t: c_int, bits: u64) -> *mut Object {
-    to_q::atom(Scalar::Int, t as i8, bits)
+/// A temporal value for which not every host has a function of its own.
+extern "C-unwind" fn temporal(t: c_int, bits: u64) -> *mut Object {
+    let t = t as i8;
+    Scalar::of_type(t).map_or(ptr::null_mut(), |scalar| to_q::atom(scalar, t, bits))
 }
 
 /// # Safety

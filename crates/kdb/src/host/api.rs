@@ -55,22 +55,28 @@ functions! {
     fn ks(*mut c_char) -> *mut Object;
     fn kt(c_int) -> *mut Object;
     fn kz(c_double) -> *mut Object;
-    /// An atom of eight bytes: a timestamp or a timespan.
-    fn ktj(c_int, i64) -> *mut Object;
     /// A vector, or a list, of that type and so many elements.
     fn ktn(c_int, i64) -> *mut Object;
     /// Has the function that is running fail with a text, which stays where it is.
     fn krr(*const c_char) -> *mut Object;
     fn r0(*mut Object);
     fn r1(*mut Object) -> *mut Object;
-    /// Has the main loop call a function where a descriptor can be read.
-    fn sd1(c_int, unsafe extern "C-unwind" fn(c_int) -> *mut Object) -> *mut Object;
-    /// The one address of a symbol's text, which is so long.
-    fn sn(*const c_char, i64) -> *mut c_char;
+    /// The one address of a symbol's text.
+    fn ss(*const c_char) -> *mut c_char;
     /// A dictionary of keys and values, which it takes over.
     fn xD(*mut Object, *mut Object) -> *mut Object;
     /// A table of a dictionary, which it takes over.
     fn xT(*mut Object) -> *mut Object;
+}
+
+/// Has q's main loop call a function where a descriptor can be read: `sd1`.
+pub(crate) type Watch =
+    unsafe extern "C-unwind" fn(c_int, unsafe extern "C-unwind" fn(c_int) -> *mut Object) -> *mut Object;
+
+/// `sd1`, which programs with q's objects and without its main loop do not have.
+pub(crate) fn watch() -> Option<Watch> {
+    // SAFETY: that is how k.h declares the function of this name.
+    symbol(c"sd1").map(|address| unsafe { std::mem::transmute::<*const c_void, Watch>(address) })
 }
 
 /// A symbol of the process.

@@ -239,12 +239,6 @@ impl Owned {
         list
     }
 
-    /// A symbol.
-    pub(crate) fn symbol(text: &[u8]) -> Owned {
-        // SAFETY: `sn` copies what it does not know.
-        unsafe { Owned::new((api().ks)(interned(text))) }
-    }
-
     /// A dictionary.
     pub(crate) fn dictionary(keys: Owned, values: Owned) -> Owned {
         // SAFETY: it takes both references.
@@ -281,9 +275,9 @@ impl Owned {
 }
 
 /// The one address of a symbol's text.
-pub(crate) fn interned(text: &[u8]) -> *mut c_char {
-    // SAFETY: `sn` reads as many bytes, and copies what it does not know.
-    unsafe { (api().sn)(text.as_ptr().cast(), text.len() as i64) }
+pub(crate) fn interned(text: &CStr) -> *mut c_char {
+    // SAFETY: the text ends; `ss` copies what it does not know.
+    unsafe { (api().ss)(text.as_ptr()) }
 }
 
 impl Deref for Owned {

@@ -1,7 +1,7 @@
 //! q for the tests: the host, q's thread, values, and the library under test.
 
 // Each test binary uses a part of it.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
 pub(crate) mod api;
 mod calendar;

@@ -1,0 +1,102 @@
+//! The examples of `docs/kdb.md`: each line gives what the comment behind it says.
+//!
+//! The test plays their text, in sessions that have loaded `q/ffi.q`.
+
+#[path = "examples/player.rs"]
+mod player;
+#[path = "examples/reader.rs"]
+mod reader;
+mod support;
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+use player::Player;
+use support::q;
+
+/// A block of the document: its lines with their numbers.
+type Block = Vec<(usize, String)>;
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The blocks of the document in a language.
+fn blocks(language: &str) -> Vec<Block> {
+    let document = read("../../docs/kdb.md");
+    let mut lines = document.lines().map(str::to_owned).zip(1..).map(|(line, number)| (number, line));
+    let mut blocks = Vec::new();
+    while let Some((_, line)) = lines.next() {
+        if line.strip_prefix("```") == Some(language) {
+            blocks.push(lines.by_ref().take_while(|(_, line)| line != "```").collect());
+        }
+    }
+    blocks
+}
+
+/// Plays a block, and says which of its lines give something else.
+fn play(block: &Block) -> Vec<String> {
+    q(|q| {
+        let player = Player::new(q);
+        player.load(&read("q/ffi.q"));
+        let failures = block.iter().filter_map(|(number, line)| {
+            let failure = failure(&player, *number, line);
+            // q is at its prompt again: its main loop calls what waits for descriptors.
+            while q.turn(0) > 0 {}
+            failure
+        });
+        failures.collect()
+    })
+}
+
+/// What is wrong with a line: its last expression gives what the comment does not say, or fails where there is none.
+fn failure(player: &Player<'_>, number: usize, line: &str) -> Option<String> {
+    let (expressions, comment) = reader::read(line);
+    let last = expressions.iter().fold(None, |_, expression| Some(player.play(expression)))?;
+    let shown = match &last {
+        Ok(value) => format!("{value:?}"),
+        Err(text) => format!("'{text}"),
+    };
+    let printed = player.take_printed().join("; ");
+    let shown = if printed.is_empty() { shown } else { printed };
+    let is_right = match comment {
+        None => last.is_ok(),
+        // The beginning will do.
+        Some(comment) => comment.strip_suffix("..").map_or(comment == shown, |begin| shown.starts_with(begin)),
+    };
+    (!is_right).then(|| format!("docs/kdb.md:{number}: {line}\n  gives {shown}"))
+}
+
+#[test]
+fn the_document_tells_the_truth() {
+    let blocks = blocks("q");
+    assert!(blocks.len() > 10, "there are {} examples", blocks.len());
+    let failures: Vec<String> = blocks.iter().flat_map(play).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Examples that want a library which is not everywhere are read at least.
+#[test]
+fn the_rest_can_be_read() {
+    let (played, elsewhere) = (blocks("q"), blocks("q elsewhere"));
+    elsewhere.iter().flatten().for_each(|(_, line)| _ = reader::read(line));
+    let fences = read("../../docs/kdb.md").lines().filter(|line| line.starts_with("```q")).count();
+    assert_eq!((elsewhere.len(), played.len() + elsewhere.len()), (1, fences));
+}
+
+/// What `ffi.q` defines is in the document by its name.
+#[test]
+fn every_name_is_documented() {
+    let document = read("../../docs/kdb.md");
+    let script = read("q/ffi.q");
+    let definitions = script.lines().filter(|line| line.starts_with(".ffi."));
+    let names: Vec<&str> = definitions.filter_map(|line| line.split(':').next()).collect();
+    assert!(names.len() > 30, "{names:?}");
+    let words = document.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.');
+    let words: HashSet<&str> = words.map(|word| word.trim_end_matches('.')).collect();
+    let missing: Vec<&&str> =
+        names.iter().filter(|name| !words.contains(*name) && **name != ".ffi.deprecated").collect();
+    assert!(missing.is_empty(), "docs/kdb.md says nothing of {missing:?}");
+}
