@@ -1,12 +1,15 @@
 //! What is compared: each figure's way by hand, ours, and the limit.
 
-use std::ffi::{CStr, CString, c_void};
+use std::ffi::{CStr, CString, c_longlong, c_void};
 use std::mem::transmute;
 use std::path::Path;
 
 use crate::measure::Way;
 use crate::support::api::K;
 use crate::support::{Q, Value, api, float, floats, int, list, null, string, symbol};
+
+/// The code of a lambda.
+type Run = unsafe extern "C" fn(*mut c_void, *const K, c_longlong) -> K;
 
 /// How many elements vectors have.
 const ELEMENTS: usize = 1_000_000;
@@ -101,7 +104,12 @@ impl<'a> Libraries<'a> {
     /// A lambda that runs a function of the library by hand.
     fn lambda(&self, name: &CStr, rank: usize) -> Value {
         // SAFETY: the C source has these types for the functions.
-        let (run, drop) = unsafe { (transmute(self.by_hand(name)), transmute(self.by_hand(c"keep"))) };
+        let (run, drop) = unsafe {
+            (
+                transmute::<*const c_void, Run>(self.by_hand(name)),
+                transmute::<*const c_void, unsafe extern "C" fn(*mut c_void)>(self.by_hand(c"keep")),
+            )
+        };
         // SAFETY: neither looks at the context.
         let object = unsafe { (api().host_lambda)(rank as i64, run, std::ptr::null_mut(), drop) };
         self.q.result(object).expect("a lambda")
@@ -150,15 +158,15 @@ fn calls_of(function: Value, arguments: &[Value]) -> Way {
         unsafe {
             match objects[..] {
                 [a] => {
-                    let code: unsafe extern "C" fn(K) -> K = transmute(code);
+                    let code = transmute::<*const c_void, unsafe extern "C" fn(K) -> K>(code);
                     (0..runs).for_each(|_| r0(code(a)));
                 }
                 [a, b] => {
-                    let code: unsafe extern "C" fn(K, K) -> K = transmute(code);
+                    let code = transmute::<*const c_void, unsafe extern "C" fn(K, K) -> K>(code);
                     (0..runs).for_each(|_| r0(code(a, b)));
                 }
                 [a, b, c] => {
-                    let code: unsafe extern "C" fn(K, K, K) -> K = transmute(code);
+                    let code = transmute::<*const c_void, unsafe extern "C" fn(K, K, K) -> K>(code);
                     (0..runs).for_each(|_| r0(code(a, b, c)));
                 }
                 _ => unreachable!("functions take one to three objects here"),

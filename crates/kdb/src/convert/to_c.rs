@@ -121,6 +121,8 @@ fn raw(value: K<'_>, temporaries: &mut Temporaries) -> Result<u64> {
     match value.t() {
         t if t == -kind::SYMBOL => text(value, temporaries),
         t if t == -kind::GUID => Ok(word(value.payload())),
+        // A char or a boolean is no address that anybody means.
+        _ if atom(value) == Some(Scalar::Byte) => Err(mismatch(value)),
         t if t < 0 => scalar(value, Scalar::Long),
         _ => memory(value),
     }
