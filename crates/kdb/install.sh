@@ -43,7 +43,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 if [ -z "$library" ]; then
     command -v cargo >/dev/null || fail "building the library wants cargo: install Rust, or give the library by --library FILE"
     target=${CARGO_TARGET_DIR:-$here/../../target}
-    cargo build --release --locked -p jitcall-kdb --manifest-path "$here/../../Cargo.toml" --target-dir "$target" ||
+    # The shared library alone: where a Rust library is made beside it, nothing is optimised over crates.
+    cargo rustc --release --locked -p jitcall-kdb --lib --crate-type cdylib \
+        --manifest-path "$here/../../Cargo.toml" --target-dir "$target" ||
         fail "the library could not be built"
     library=$target/release/libffikdb.so
 fi

@@ -50,7 +50,8 @@ impl<'a> Description<'a> {
             [function, parameters, rest @ ..] if rest.len() <= 2 => (*function, *parameters, rest),
             items => return Err(Fault::of_type(format!("{SHAPE}: a list of {}", items.len()))),
         };
-        if !function.is_function() {
+        // A function of `dl` may look like a foreign object.
+        if function.t() < kind::LAMBDA || function.is_null() {
             return Err(Fault::of_type(format!("{SHAPE}: the function is {}h", function.t())));
         }
         let about = |fault: Fault| fault.at("callback");

@@ -348,7 +348,7 @@ pub(crate) fn sees(letter: char, sample: &Sample) -> Sees {
             'r' => match sample.is {
                 Is::Symbol => Sees::Interned,
                 Is::Guid => Sees::Itself,
-                Is::Integer(C::Byte, ..) => Sees::Refused,
+                Is::Integer(C::Byte, _) => Sees::Error,
                 _ => scalar(sample, C::Long),
             },
             _ => match sample.is {
