@@ -1,6 +1,6 @@
 //! Random functions of random letters: calls and callbacks with random values, against what C records.
 //!
-//! `JITCALL_SEED` repeats a run; `JITCALL_SIGNATURES` says how many functions there are for each letter.
+//! `JITCALL_SEED` repeats a run; `JITCALL_PROGRAMS` says how many functions there are for each letter.
 
 mod ffi;
 mod support;
@@ -137,7 +137,9 @@ fn given(random: &mut Random, letter: char) -> (Value, u64) {
     }
     // Small numbers that every type has.
     let number = random.below(100) as i64;
-    let other = random.pick(&['x', 'h', 'i', 'j', 'e', 'f', 'd', 'p', 'z']);
+    let others = ['h', 'i', 'j', 'e', 'f', 'd', 'p', 'z', 'x'];
+    // A byte is no address.
+    let other = random.pick(if letter == 'r' { &others[..8] } else { &others[..] });
     let from = match c_type(other) {
         C::Real | C::Float => table::Is::Floating(c_type(other), number as f64),
         c => table::Is::Integer(c, number),
@@ -159,7 +161,7 @@ fn program() -> &'static (u64, Vec<Function>, std::path::PathBuf) {
         let time = || std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a time").as_nanos() as u64;
         let seed = number("JITCALL_SEED").unwrap_or_else(time);
         println!("JITCALL_SEED={seed}");
-        let for_each = number("JITCALL_SIGNATURES").unwrap_or(10) as usize;
+        let for_each = number("JITCALL_PROGRAMS").unwrap_or(10) as usize;
         let functions = functions(&mut Random(seed | 1), for_each);
         let source = functions.iter().map(Function::source).collect::<String>();
         let head = "#include <string.h>\nextern unsigned long seen[16];\nextern unsigned char pass[128];\n";
