@@ -76,10 +76,11 @@
 //!         "struct value { unsigned long payload; long tag; };
 //!          struct value native(void *context, int count, const struct value *arguments, void *self)",
 //!     )?,
+//!     guards: vec![],
 //!     arguments: vec![Argument {
-//!         tag: Place { parameter: 2, offset: 8 },
+//!         tag: Place::new(2, 8),
 //!         tag_width: TagWidth::Int,
-//!         payload: Place { parameter: 2, offset: 0 },
+//!         payload: Place::new(2, 0),
 //!         cases: vec![
 //!             Case { tag: INT, payload: Payload::Int32 },
 //!             Case { tag: DOUBLE, payload: Payload::Double },
@@ -140,6 +141,8 @@ pub struct Spec {
     /// The host's C signature of native functions, which the stub has. No parameter may be passed in a floating-point
     /// register, and the result is one that comes back in registers.
     pub entry: Signature,
+    /// What the stub looks at first.
+    pub guards: Vec<Guard>,
     /// One for each parameter of the callee.
     pub arguments: Vec<Argument>,
     /// Where the stub finds the address of its [`Record`].
@@ -160,14 +163,43 @@ pub struct Spec {
     pub boxing: Boxing,
 }
 
-/// Words in memory: `offset` bytes from where the pointer points that is a parameter of the entry's signature. Offsets are
-/// multiples of what is read there, and less than 1 MiB.
+/// Words in memory: `offset` bytes from where a pointer points. That is a parameter of the entry's signature, or lies in
+/// memory itself, `through` bytes from where the parameter points. Offsets are multiples of what is read there, and less
+/// than 1 MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The parameter's number, from 0.
     pub parameter: usize,
+    /// In bytes; `None` where the parameter is the pointer.
+    pub through: Option<u32>,
     /// In bytes.
     pub offset: u32,
+}
+
+impl Place {
+    /// What is so far from where a parameter points.
+    pub const fn new(parameter: usize, offset: u32) -> Place {
+        Place { parameter, through: None, offset }
+    }
+
+    /// What is so far from where a pointer points that lies `through` bytes from where a parameter points.
+    pub const fn through(parameter: usize, through: u32, offset: u32) -> Place {
+        Place { parameter, through: Some(through), offset }
+    }
+}
+
+/// What has to be in memory for a stub to go on; else the call goes to the fallback, before anything else is read.
+///
+/// A host that passes several values in a list of its own has its kind and length looked at this way. Guards are followed
+/// in their order, so one can see to it that the next may read what it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Guard {
+    /// Where.
+    pub place: Place,
+    /// How much of it is compared.
+    pub width: TagWidth,
+    /// With what.
+    pub value: i32,
 }
 
 /// Where a stub finds a word.

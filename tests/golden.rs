@@ -182,17 +182,18 @@ fn host(arguments: &[&[Payload]], boxing: Boxing) -> Spec {
         other => unreachable!("{other:?} is none of this host's"),
     };
     let argument = |(index, payloads): (usize, &&[Payload])| Argument {
-        tag: Place { parameter: 3, offset: 16 * index as u32 + 8 },
+        tag: Place::new(3, 16 * index as u32 + 8),
         tag_width: TagWidth::Int,
-        payload: Place { parameter: 3, offset: 16 * index as u32 },
+        payload: Place::new(3, 16 * index as u32),
         cases: payloads.iter().map(|payload| Case { tag: tag(*payload), payload: *payload }).collect(),
     };
     let entry = "struct value { unsigned long payload; long tag; }; struct value native(void *context, struct value this, \
                  int count, struct value *arguments, int magic, struct value *data)";
     Spec {
         entry: Signature::parse(entry).unwrap(),
+        guards: vec![],
         arguments: arguments.iter().enumerate().map(argument).collect(),
-        record: Operand::Memory(Place { parameter: 5, offset: 0 }),
+        record: Operand::Memory(Place::new(5, 0)),
         context: Some(0),
         errno: true,
         home: false,
@@ -205,13 +206,14 @@ fn host(arguments: &[&[Payload]], boxing: Boxing) -> Spec {
 /// A host like q, whose native functions get a pointer to each value and nothing else.
 fn host_of_atoms(arguments: &[Atom], minded: bool, leading: Option<i32>) -> Spec {
     let argument = |(parameter, (cases, offset)): (usize, &Atom)| Argument {
-        tag: Place { parameter, offset: 2 },
+        tag: Place::new(parameter, 2),
         tag_width: TagWidth::Byte,
-        payload: Place { parameter, offset: *offset },
+        payload: Place::new(parameter, *offset),
         cases: cases.to_vec(),
     };
     Spec {
         entry: Signature::new(Type::pointer(), vec![Type::pointer(); arguments.len()]).unwrap(),
+        guards: vec![],
         arguments: arguments.iter().enumerate().map(argument).collect(),
         record: Operand::Constant(ptr::without_provenance(0x5555_5555_5550)),
         context: None,

@@ -152,6 +152,7 @@ pub(crate) struct Blueprint {
     context: Option<Home>,
     errno: Option<i32>,
     home: bool,
+    guards: Vec<Guard>,
     arguments: Vec<Argument>,
     result: Outcome,
     boxing: Boxing,
@@ -168,10 +169,18 @@ enum Home {
     Stack(u32),
 }
 
-/// A word in memory, by a pointer that is a parameter.
+/// A pointer of the host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Via {
+    parameter: Home,
+    /// Where the pointer is that many bytes from where the parameter points, and not the parameter itself.
+    through: Option<u32>,
+}
+
+/// A word in memory, by a pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct At {
-    pointer: Home,
+    pointer: Via,
     offset: u32,
 }
 
@@ -202,6 +211,14 @@ enum Outcome {
     /// Something else in one general register, or one floating register.
     General,
     Vector,
+}
+
+/// What has to be in memory.
+#[derive(Hash)]
+struct Guard {
+    at: At,
+    width: TagWidth,
+    value: i32,
 }
 
 /// A parameter of the callee, and what the host has for it.
@@ -246,6 +263,10 @@ impl Blueprint {
                 Error::unsupported(format!("argument {} of a bridge stub for {callee}: {reason}", callee.place(index)))
             })
         });
+        let guards = spec.guards.iter().map(|guard| {
+            host.guard(guard)
+                .map_err(|reason| Error::unsupported(format!("a guard of a bridge stub for {callee}: {reason}")))
+        });
         let blueprint = Blueprint {
             convention,
             area: plan.area() as u32,
@@ -254,6 +275,7 @@ impl Blueprint {
             context: spec.context.map(|context| host.home(context)).transpose().map_err(Error::unsupported)?,
             errno: spec.errno.then_some(errno),
             home: spec.home,
+            guards: guards.collect::<Result<_>>()?,
             arguments: arguments.collect::<Result<_>>()?,
             result: Outcome::of(callee, &plan)?,
             boxing: spec.boxing,
@@ -397,7 +419,11 @@ impl Host {
         if place.offset >= MAX_OFFSET || !place.offset.is_multiple_of(align) {
             return Err(format!("an offset of {} bytes", place.offset));
         }
-        Ok(At { pointer: self.home(place.parameter)?, offset: place.offset })
+        if let Some(through) = place.through.filter(|through| *through >= MAX_OFFSET || through % 8 != 0) {
+            return Err(format!("a pointer at an offset of {through} bytes"));
+        }
+        let pointer = Via { parameter: self.home(place.parameter)?, through: place.through };
+        Ok(At { pointer, offset: place.offset })
     }
 
     fn pointer(&self, record: Operand) -> Result<Pointer, String> {
@@ -409,23 +435,45 @@ impl Host {
         }
     }
 
+    fn guard(&self, guard: &bridge::Guard) -> Result<Guard, String> {
+        check_tag(guard.width, guard.value)?;
+        Ok(Guard { at: self.at(guard.place, guard.width.align())?, width: guard.width, value: guard.value })
+    }
+
     fn argument(&self, argument: &bridge::Argument, kind: Kind, to: Place) -> Result<Argument, String> {
         let cases = &argument.cases;
-        let tag_align = match argument.tag_width {
-            TagWidth::Byte => 1,
-            TagWidth::Int => 4,
-        };
         let align = cases.iter().map(|case| case.payload.align()).max().ok_or("no case")?;
         for case in cases {
-            if argument.tag_width == TagWidth::Byte && i8::try_from(case.tag).is_err() {
-                return Err(format!("a tag of one byte cannot be {}", case.tag));
-            }
+            check_tag(argument.tag_width, case.tag)?;
             if !kind.takes(case.payload) {
                 return Err(format!("no conversion of {:?}", case.payload));
             }
         }
-        let (tag, payload) = (self.at(argument.tag, tag_align)?, self.at(argument.payload, align)?);
+        let (tag, payload) = (self.at(argument.tag, argument.tag_width.align())?, self.at(argument.payload, align)?);
         Ok(Argument { kind, to, tag, tag_width: argument.tag_width, payload, cases: cases.clone() })
+    }
+}
+
+fn check_tag(width: TagWidth, tag: i32) -> Result<(), String> {
+    match width {
+        TagWidth::Byte if i8::try_from(tag).is_err() => Err(format!("a tag of one byte cannot be {tag}")),
+        _ => Ok(()),
+    }
+}
+
+impl TagWidth {
+    fn align(self) -> u32 {
+        match self {
+            TagWidth::Byte => 1,
+            TagWidth::Int => 4,
+        }
+    }
+
+    fn width(self) -> Width {
+        match self {
+            TagWidth::Byte => Width::S1,
+            TagWidth::Int => Width::B4,
+        }
     }
 }
 
@@ -578,8 +626,10 @@ enum Fill {
 /// What an address is relative to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Base {
-    Parameter(Home),
+    Host(Via),
     Role(Role),
+    /// A pointer that many bytes from where the register points.
+    Through(Role, u32),
 }
 
 impl Fill {
@@ -592,7 +642,8 @@ impl Fill {
 
     /// Whether it needs that argument register.
     fn needs(mut self, register: u8) -> bool {
-        self.base().is_some_and(|base| *base == Base::Parameter(Home::Register(register)))
+        let own = Home::Register(register);
+        self.base().is_some_and(|base| matches!(base, Base::Host(Via { parameter, .. }) if *parameter == own))
     }
 }
 
@@ -612,7 +663,7 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         self.assembler.open_frame(false);
         match self.blueprint.record {
             Pointer::Memory(At { pointer, offset }) => {
-                let base = self.parameter(pointer, Role::Slots);
+                let base = self.via(pointer, Role::Slots);
                 self.assembler.load(Role::Slots, base, offset, Width::B8);
             }
             Pointer::Parameter(home) => match self.parameter(home, Role::Slots) {
@@ -652,14 +703,26 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         }
     }
 
+    /// The register that a pointer is in; `spare` where it has to be loaded.
+    fn via(&mut self, Via { parameter, through }: Via, spare: Role) -> Role {
+        let base = self.parameter(parameter, spare);
+        let Some(offset) = through else { return base };
+        self.assembler.load(spare, base, offset, Width::B8);
+        spare
+    }
+
     /// The register that the pointer to a host value is in.
-    fn pointer(&mut self, home: Home) -> Role {
-        self.has_record &= matches!(home, Home::Register(_));
-        self.parameter(home, Role::Slots)
+    fn pointer(&mut self, via: Via) -> Role {
+        self.has_record &= matches!(via, Via { parameter: Home::Register(_), through: None });
+        self.via(via, Role::Slots)
     }
 
     fn fast_lane(&mut self) {
         let blueprint = self.blueprint;
+        for Guard { at, width, value } in &blueprint.guards {
+            let base = self.pointer(at.pointer);
+            self.assembler.branch_unless_equal(base, at.offset, width.width(), *value, self.lanes.fallback);
+        }
         for argument in blueprint.vectors() {
             self.guard_vector(argument);
         }
@@ -694,11 +757,7 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
 
     fn branch_unless_tag(&mut self, argument: &Argument, tag: i32, label: DynamicLabel) {
         let base = self.pointer(argument.tag.pointer);
-        let width = match argument.tag_width {
-            TagWidth::Byte => Width::S1,
-            TagWidth::Int => Width::B4,
-        };
-        self.assembler.branch_unless_equal(base, argument.tag.offset, width, tag, label);
+        self.assembler.branch_unless_equal(base, argument.tag.offset, argument.tag_width.width(), tag, label);
     }
 
     /// Loads a floating argument of its first case.
@@ -804,7 +863,7 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
     /// How an argument is loaded whose guards have passed.
     fn fill(&self, argument: &Argument, payload: Payload, word: usize) -> Fill {
         let At { pointer, offset } = argument.payload;
-        let base = Base::Parameter(pointer);
+        let base = Base::Host(pointer);
         match payload {
             Payload::Null => Fill::Zero,
             Payload::Address => Fill::Address(base, offset),
@@ -854,7 +913,10 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
         self.has_record = false;
         self.assembler.copy(Role::Slots, Role::Argument(number));
         for base in waiting.iter_mut().filter(|(_, fill)| fill.needs(number)).filter_map(|(_, fill)| fill.base()) {
-            *base = Base::Role(Role::Slots);
+            *base = match base {
+                Base::Host(Via { through: Some(offset), .. }) => Base::Through(Role::Slots, *offset),
+                _ => Base::Role(Role::Slots),
+            };
         }
     }
 
@@ -878,8 +940,12 @@ impl<'a, A: BridgeAssembler> Writer<'a, A> {
 
     fn base(&mut self, base: Base, spare: Role) -> Role {
         match base {
-            Base::Parameter(home) => self.parameter(home, spare),
+            Base::Host(via) => self.via(via, spare),
             Base::Role(role) => role,
+            Base::Through(role, offset) => {
+                self.assembler.load(spare, role, offset, Width::B8);
+                spare
+            }
         }
     }
 

@@ -42,7 +42,7 @@ use crate::types::signature::Signature;
 /// ```
 ///
 /// # Errors
-/// [`Error::Unsupported`](crate::Error::Unsupported) where the assembler cannot express the stub.
+/// [`Error::Unsupported`] where the assembler cannot express the stub.
 pub fn call_stub(plan: &Plan) -> Result<Vec<u8>> {
     let mut code = Vec::with_capacity(64);
     call_stub_into(plan, &mut code)?;
@@ -70,7 +70,7 @@ pub(crate) fn call_stub_into(plan: &Plan, code: &mut Vec<u8>) -> Result<()> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Unsupported`](crate::Error::Unsupported) where the assembler cannot express the entry.
+/// [`Error::Unsupported`] where the assembler cannot express the entry.
 pub fn closure_entry(plan: &Plan) -> Result<Vec<u8>> {
     let mut code = Vec::with_capacity(128);
     closure_entry_into(plan, &mut code)?;
@@ -90,7 +90,7 @@ pub(crate) fn closure_entry_into(plan: &Plan, code: &mut Vec<u8>) -> Result<()> 
 /// Where it keeps `errno`, that is `errno` bytes from the thread pointer.
 ///
 /// # Errors
-/// [`Error::Unsupported`](crate::Error::Unsupported) where the specification does not fit the signature, or there is no
+/// [`Error::Unsupported`] where the specification does not fit the signature, or there is no
 /// conversion of a payload to the type of its argument.
 pub fn bridge_stub(spec: &Spec, callee: &Signature, convention: Convention, errno: i32) -> Result<Vec<u8>> {
     let mut code = Vec::with_capacity(256);

@@ -119,13 +119,14 @@ type Passed<'a> = (usize, &'a [Case], u32);
 
 fn spec(record: Operand, arguments: &[Passed<'_>], boxing: Boxing) -> Spec {
     let argument = |(parameter, cases, offset): &Passed<'_>| Argument {
-        tag: Place { parameter: *parameter, offset: mem::offset_of!(Object, tag) as u32 },
+        tag: Place::new(*parameter, mem::offset_of!(Object, tag) as u32),
         tag_width: TagWidth::Byte,
-        payload: Place { parameter: *parameter, offset: *offset },
+        payload: Place::new(*parameter, *offset),
         cases: cases.to_vec(),
     };
     Spec {
         entry: Signature::new(Type::pointer(), vec![Type::pointer(); PARAMETERS]).unwrap(),
+        guards: vec![],
         arguments: arguments.iter().map(argument).collect(),
         record,
         context: None,
@@ -307,12 +308,7 @@ fn failures_have_context_and_record() {
     let holder = [(&raw const *owner.record).addr()];
     let cases = [case(Payload::Int64)];
     let object = object(Payload::Int64, (&raw const *owner.state).expose_provenance() as u64);
-    let records = [
-        owner.constant(),
-        Operand::Parameter(1),
-        Operand::Memory(Place { parameter: 2, offset: 0 }),
-        Operand::Parameter(9),
-    ];
+    let records = [owner.constant(), Operand::Parameter(1), Operand::Memory(Place::new(2, 0)), Operand::Parameter(9)];
     for record in records {
         for context in [None, Some(3), Some(8)] {
             let spec = spec(record, &[(0, &cases, PAYLOAD)], constructor(None, None));

@@ -119,15 +119,16 @@ fn tags(null: Option<i32>) -> Boxing {
 
 fn spec(arguments: &[Vec<Payload>], boxing: Boxing) -> Spec {
     let argument = |(index, payloads): (usize, &Vec<Payload>)| Argument {
-        tag: Place { parameter: 3, offset: 16 * index as u32 + 8 },
+        tag: Place::new(3, 16 * index as u32 + 8),
         tag_width: TagWidth::Int,
-        payload: Place { parameter: 3, offset: 16 * index as u32 },
+        payload: Place::new(3, 16 * index as u32),
         cases: payloads.iter().map(|payload| Case { tag: tag(*payload), payload: *payload }).collect(),
     };
     Spec {
         entry: Signature::parse(ENTRY).unwrap(),
+        guards: vec![],
         arguments: arguments.iter().enumerate().map(argument).collect(),
-        record: Operand::Memory(Place { parameter: 5, offset: 0 }),
+        record: Operand::Memory(Place::new(5, 0)),
         context: Some(0),
         errno: true,
         home: false,
@@ -662,7 +663,7 @@ fn what_no_stub_can_be_made_of_is_an_error() {
     with(&|spec| spec.entry = Signature::parse("long f(double, long, int, void *, int, void *)").unwrap());
     with(&|spec| spec.entry = Signature::parse("long f(void *, long, int, void *, int, void *)").unwrap());
     with(&|spec| spec.record = Operand::Parameter(2));
-    with(&|spec| spec.record = Operand::Memory(Place { parameter: 5, offset: 4 }));
+    with(&|spec| spec.record = Operand::Memory(Place::new(5, 4)));
     with(&|spec| spec.context = Some(6));
     with(&|spec| spec.context = Some(1));
     with(&|spec| spec.arguments[0].cases.clear());
@@ -856,13 +857,14 @@ fn arguments_change_places() {
         let from: Vec<(usize, bool)> =
             (0..COUNT).map(|_| (usize::arbitrary(&mut random) % COUNT, bool::arbitrary(&mut random))).collect();
         let argument = |(index, address): &(usize, bool)| Argument {
-            tag: Place { parameter: index + 1, offset: mem::offset_of!(Atom, tag) as u32 },
+            tag: Place::new(index + 1, mem::offset_of!(Atom, tag) as u32),
             tag_width: TagWidth::Byte,
-            payload: Place { parameter: index + 1, offset: mem::offset_of!(Atom, payload) as u32 },
+            payload: Place::new(index + 1, mem::offset_of!(Atom, payload) as u32),
             cases: vec![Case { tag: LONG.into(), payload: if *address { Payload::Address } else { Payload::Int64 } }],
         };
         let spec = Spec {
             entry: Signature::new(Type::pointer(), vec![Type::pointer(); COUNT + 1]).unwrap(),
+            guards: vec![],
             arguments: from.iter().map(argument).collect(),
             record: Operand::Parameter(0),
             context: Some(0),

@@ -9,7 +9,8 @@ use std::ffi::c_void;
 use jitcall::closure::{Arguments, Outcome};
 use jitcall::{Engine, Signature, Type};
 
-use super::{Function, stub};
+use super::Function;
+use super::stub::{self, Passed};
 use crate::error::{self, Class, Fault, Result};
 use crate::host::api::Code;
 use crate::host::{K, Object, Owned, api, kind};
@@ -24,7 +25,8 @@ pub(crate) const MOST: usize = 8;
 pub(crate) fn make(function: &'static Function) -> Result<Owned> {
     let rank = rank(function);
     let code = code(rank, move |arguments| apply(function, arguments))?;
-    let code = in_front(function, code);
+    let passed = if function.letters.parameters.len() > MOST { Passed::Listed } else { Passed::OneByOne };
+    let code = in_front(function, passed, code);
     // SAFETY: the code takes so many objects.
     Ok(unsafe { Owned::new((api().dl)(code, rank as i64)) })
 }
@@ -37,12 +39,12 @@ fn rank(function: &Function) -> usize {
     }
 }
 
-/// The function's stub, where one can be made whose parameters are the arguments; else the code that it would lead to.
-pub(super) fn in_front(function: &'static Function, code: Code) -> Code {
-    if function.is_guarded() || !(1..=MOST).contains(&function.letters.parameters.len()) {
+/// The function's stub, where one can be made; else the code that it would lead to.
+pub(super) fn in_front(function: &'static Function, passed: Passed, code: Code) -> Code {
+    if function.is_guarded() || function.letters.parameters.is_empty() {
         return code;
     }
-    match stub::make(function, code) {
+    match stub::make(function, passed, code) {
         Some(stub) => function.stub.get_or_init(|| stub).bridge.as_ptr(),
         None => code,
     }

@@ -1,6 +1,9 @@
 //! The code in front of [`Function::call`](super::Function::call): a bridge stub that reads the atoms of the types that a
 //! function's letters stand for, and has q's own constructors make the result.
 //!
+//! The arguments are parameters of the stub, or items of a list that is one: then the stub looks first whether the list is as
+//! long, and ends in `::`.
+//!
 //! What is not of those types goes to the function's closure, which converts it or says why not. So does everything on other
 //! threads than q's main one: the stub keeps errno, and what callbacks have failed with, in words of that thread.
 
@@ -8,7 +11,7 @@ use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
-use jitcall::bridge::{Argument, Boxing, Bridge, Case, Operand, Payload, Place, Record, Spec, TagWidth};
+use jitcall::bridge::{Argument, Boxing, Bridge, Case, Guard, Operand, Payload, Place, Record, Spec, TagWidth};
 use jitcall::{Engine, Signature, Type};
 
 use super::Function;
@@ -41,17 +44,62 @@ impl Drop for Constant {
     }
 }
 
+/// Where the arguments are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passed {
+    /// Each is a parameter.
+    OneByOne,
+    /// They are the items of a list, behind which comes `::`.
+    Listed,
+}
+
+impl Passed {
+    /// So far from where an argument begins.
+    fn place(self, index: usize, offset: u32) -> Place {
+        match self {
+            Passed::OneByOne => Place::new(index, offset),
+            Passed::Listed => Place::through(0, item_at(index), offset),
+        }
+    }
+
+    /// What says that so many arguments are there.
+    fn guards(self, count: usize) -> Vec<Guard> {
+        let guard = |place, width, value| Guard { place, width, value };
+        if self == Passed::OneByOne {
+            return Vec::new();
+        }
+        let length = count as i32 + 1;
+        vec![
+            guard(Place::new(0, TYPE_AT), TagWidth::Byte, kind::LIST.into()),
+            guard(Place::new(0, PAYLOAD_AT), TagWidth::Int, length),
+            guard(Place::new(0, PAYLOAD_AT + 4), TagWidth::Int, 0),
+            guard(self.place(count, TYPE_AT), TagWidth::Byte, kind::UNARY.into()),
+            // q's other unary primitives have a number of their own.
+            guard(self.place(count, PAYLOAD_AT), TagWidth::Byte, 0),
+        ]
+    }
+}
+
+/// Where the pointer to an item of a list is.
+fn item_at(index: usize) -> u32 {
+    ELEMENTS_AT + 8 * index as u32
+}
+
 /// The stub of a function, whose calls that it cannot make go to `fallback`; `None` where the engine makes none: without a
 /// JIT, with callbacks or texts among the arguments.
-pub(super) fn make(function: &Function, fallback: Code) -> Option<Stub> {
+pub(super) fn make(function: &Function, passed: Passed, fallback: Code) -> Option<Stub> {
     let thread = thread::main()?;
     let letters = &function.letters;
+    let count = letters.parameters.len();
+    let parameters = letters.parameters.iter().enumerate();
     let arguments: Option<Vec<Argument>> =
-        letters.parameters.iter().enumerate().map(|(index, letter)| argument(letters, index, *letter)).collect();
+        parameters.map(|(index, letter)| argument(letters, passed, index, *letter)).collect();
     let target = Cell::new(function.function.target());
     let record = Constant(Box::into_raw(Box::new(Record { target, state: &raw const thread.bridge })));
     let spec = Spec {
-        entry: Signature::new(Type::pointer(), vec![Type::pointer(); letters.parameters.len()]).ok()?,
+        entry: Signature::new(Type::pointer(), vec![Type::pointer(); if passed == Passed::Listed { 1 } else { count }])
+            .ok()?,
+        guards: passed.guards(count),
         arguments: arguments?,
         record: Operand::Constant(record.0),
         context: None,
@@ -66,7 +114,7 @@ pub(super) fn make(function: &Function, fallback: Code) -> Option<Stub> {
 }
 
 /// What emitted code does with an argument; `None` where that is nothing.
-fn argument(letters: &Letters, index: usize, letter: Letter) -> Option<Argument> {
+fn argument(letters: &Letters, passed: Passed, index: usize, letter: Letter) -> Option<Argument> {
     let case = |t: i8, payload| Case { tag: t.into(), payload };
     let atom = |t: i8, payload| case(-t, payload);
     // Behind the fixed arguments C promotes: a float is a double there.
@@ -80,12 +128,8 @@ fn argument(letters: &Letters, index: usize, letter: Letter) -> Option<Argument>
         Meaning::Pointer(to) => (ELEMENTS_AT, vectors(to)?.into_iter().map(|t| case(t, Payload::Address)).collect()),
         Meaning::Callback | Meaning::Void => return None,
     };
-    Some(Argument {
-        tag: Place { parameter: index, offset: TYPE_AT },
-        tag_width: TagWidth::Byte,
-        payload: Place { parameter: index, offset: at },
-        cases,
-    })
+    let (tag, payload) = (passed.place(index, TYPE_AT), passed.place(index, at));
+    Some(Argument { tag, tag_width: TagWidth::Byte, payload, cases })
 }
 
 /// The atoms that a number may be: its own type, q's plain number of the same C type, and longs, which q's literals are,

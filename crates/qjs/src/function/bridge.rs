@@ -38,8 +38,9 @@ pub(super) fn stub(host: &Host, declaration: &Declaration, signature: &Signature
         declaration.parameters.iter().zip(0..).map(|(parameter, index)| argument(host, parameter, index)).collect();
     let spec = Spec {
         entry: entry().clone(),
+        guards: vec![],
         arguments: arguments?,
-        record: Operand::Memory(Place { parameter: DATA, offset: 0 }),
+        record: Operand::Memory(Place::new(DATA, 0)),
         context: Some(0),
         errno: true,
         home: false,
@@ -69,9 +70,9 @@ fn argument(host: &Host, parameter: &ScriptType, index: u32) -> Option<Argument>
     }
     let at = VALUE_SIZE * index;
     Some(Argument {
-        tag: Place { parameter: ARGUMENTS, offset: at + TAG_AT },
+        tag: Place::new(ARGUMENTS, at + TAG_AT),
         tag_width: TagWidth::Int,
-        payload: Place { parameter: ARGUMENTS, offset: at },
+        payload: Place::new(ARGUMENTS, at),
         cases,
     })
 }
