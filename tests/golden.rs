@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::{env, fs, ptr};
 
 use jitcall::abi::{Convention, Plan};
-use jitcall::bridge::{Argument, Boxing, Case, Operand, Payload, Place, Spec, TagWidth, Tags};
+use jitcall::bridge::{Argument, Boxing, Case, Guard, Operand, Payload, Place, Spec, TagWidth, Tags};
 use jitcall::emit::{RecordPlace, Steps};
 use jitcall::{Arch, Signature, Type, emit};
 use jitcall_disasm::{Machine, disassemble, listing};
@@ -131,6 +131,9 @@ const ATOMS: &[Atoms] = &[
     ("bridge_atoms_printf", "int show(const char *, ...)", &[TEXT], false, None),
 ];
 
+/// The same for functions of that host whose arguments are in one list.
+const LISTS: &[Atoms] = &[("bridge_list_pow", "double pow(double, double)", &[FLOATS; 2], false, None)];
+
 type Atoms = (&'static str, &'static str, &'static [Atom], bool, Option<i32>);
 
 /// The cases of a parameter, and where their payload is.
@@ -225,6 +228,19 @@ fn host_of_atoms(arguments: &[Atom], minded: bool, leading: Option<i32>) -> Spec
     }
 }
 
+/// The same host, where a native function gets a list of values, and its length counts.
+fn host_of_lists(arguments: &[Atom], minded: bool, leading: Option<i32>) -> Spec {
+    let mut spec = host_of_atoms(arguments, minded, leading);
+    spec.entry = Signature::new(Type::pointer(), [Type::pointer()]).unwrap();
+    for (index, argument) in spec.arguments.iter_mut().enumerate() {
+        let through = |place: Place| Place::through(0, 16 + 8 * index as u32, place.offset);
+        (argument.tag, argument.payload) = (through(argument.tag), through(argument.payload));
+    }
+    let length = Guard { place: Place::new(0, 8), width: TagWidth::Int, value: arguments.len() as i32 };
+    spec.guards = vec![Guard { place: Place::new(0, 2), width: TagWidth::Byte, value: 0 }, length];
+    spec
+}
+
 fn bridge(name: &str, declaration: &str, host: &Spec, arch: Arch) -> String {
     let signature = Signature::parse(declaration).expect(name);
     let errno = if arch == Arch::X86_64 { -80 } else { 24 };
@@ -260,8 +276,11 @@ fn golden(arch: Arch) -> Vec<(&'static str, String)> {
     let atoms = ATOMS.iter().map(|(name, declaration, arguments, minded, leading)| {
         (*name, bridge(name, declaration, &host_of_atoms(arguments, *minded, *leading), arch))
     });
+    let lists = LISTS.iter().map(|(name, declaration, arguments, minded, leading)| {
+        (*name, bridge(name, declaration, &host_of_lists(arguments, *minded, *leading), arch))
+    });
     let maps = MAPS.iter().map(|(name, declaration, steps)| (*name, map(name, declaration, *steps, arch)));
-    stubs.chain(callbacks).chain(entries).chain(bridges).chain(atoms).chain(maps).collect()
+    stubs.chain(callbacks).chain(entries).chain(bridges).chain(atoms).chain(lists).chain(maps).collect()
 }
 
 fn file(arch: Arch, name: &str) -> PathBuf {

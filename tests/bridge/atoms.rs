@@ -6,7 +6,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::Ordering;
 use std::{mem, ptr, thread};
 
-use jitcall::bridge::{Argument, Boxing, Bridge, Case, Operand, Payload, Place, Record, Spec, State, TagWidth};
+use jitcall::bridge::{Argument, Boxing, Bridge, Case, Guard, Operand, Payload, Place, Record, Spec, State, TagWidth};
 use jitcall::{Engine, Errno, Signature, Type};
 
 use super::{
@@ -178,6 +178,32 @@ fn given(parameter: usize, object: &Object) -> Given {
     given
 }
 
+/// A list of the host's: as many words as it has items behind the count, each the address of one.
+#[repr(C)]
+struct List {
+    head: [u8; 2],
+    tag: i8,
+    flags: u8,
+    references: i32,
+    count: i64,
+    items: [usize; 8],
+}
+
+fn list_of(tag: i8, items: &[&Object]) -> List {
+    let mut list = List { head: [9; 2], tag, flags: 7, references: -1, count: items.len() as i64, items: [0; 8] };
+    for (word, item) in list.items.iter_mut().zip(items) {
+        *word = ptr::from_ref(*item).expose_provenance();
+    }
+    list
+}
+
+/// As [`given`], with a list.
+fn given_list(parameter: usize, list: &List) -> Given {
+    let mut given = std::array::from_fn(|index| 0x7000 + index);
+    given[parameter] = ptr::from_ref(list).expose_provenance();
+    given
+}
+
 fn case(payload: Payload) -> Case {
     Case { tag: tag(payload) % 100, payload }
 }
@@ -201,21 +227,26 @@ fn payloads_are_read_through_any_pointer() {
         let defined: Vec<Case> = PAYLOADS.into_iter().filter(|payload| is_defined(kind, *payload)).map(case).collect();
         let mut turned = defined.clone();
         turned.reverse();
-        for (cases, parameter, errno) in [
+        let rows = [
             (&defined, 0, true),
             (&turned, 0, true),
             (&defined, PARAMETERS - 1, true),
             (&turned, PARAMETERS - 1, false),
-        ] {
+        ];
+        for ((cases, parameter, errno), through) in rows.into_iter().flat_map(|row| [(row, None), (row, Some(16))]) {
             let owner = Owner::new(target, State::default());
-            let spec = spec(owner.constant(), &[(parameter, cases, PAYLOAD)], constructor(None, None));
+            let mut spec = spec(owner.constant(), &[(parameter, cases, PAYLOAD)], constructor(None, None));
+            (spec.arguments[0].tag.through, spec.arguments[0].payload.through) = (through, through);
             let native = native(&engine.bridge(&Spec { errno, ..spec }, &callee).unwrap());
             for payload in defined.iter().map(|case| case.payload) {
                 for bits in edges(payload) {
                     let object = object(payload, bits);
                     let expected = reference(payload, object.payload, kind);
                     SEEN.set(0x5555_5555_5555_5555);
-                    let value = call(native, given(parameter, &object));
+                    let value = match through {
+                        None => call(native, given(parameter, &object)),
+                        Some(_) => call(native, given_list(parameter, &list_of(0, &[&object]))),
+                    };
                     let found = (value == MADE).then(|| SEEN.get());
                     let same = found == expected.map(|bits| bits & mask)
                         || found.zip(expected).is_some_and(|(a, b)| {
@@ -226,7 +257,11 @@ fn payloads_are_read_through_any_pointer() {
                 }
             }
             let other = Object { tag: 98, ..Object::default() };
-            assert_eq!(call(native, given(parameter, &other)), FELL_BACK);
+            let given = match through {
+                None => given(parameter, &other),
+                Some(_) => given_list(parameter, &list_of(0, &[&other])),
+            };
+            assert_eq!(call(native, given), FELL_BACK);
         }
     }
     assert!(passed > 1000, "{passed}");
@@ -484,6 +519,79 @@ fn variadic_functions_are_told_of_vectors() {
     }
 }
 
+/// A function of six integers, three doubles, and an address, all in one list, which is looked at first.
+#[test]
+fn lists_are_taken_apart() {
+    thread_local! {
+        static GOT: Cell<(i64, [i32; 3], [f64; 3])> = const { Cell::new((0, [0; 3], [0.0; 3])) };
+    }
+    extern "C" fn callee(a: i64, x: f64, b: i32, y: f64, c: i32, d: i32, z: f64) -> i32 {
+        GOT.set((a, [b, c, d], [x, y, z]));
+        77
+    }
+    let engine = engine();
+    let long = [case(Payload::Int64)];
+    let int = [case(Payload::Int32), case(Payload::Int64)];
+    let double = [case(Payload::Double), case(Payload::Int64)];
+    let cases: [&[Case]; 7] = [&long, &double, &int, &double, &int, &int, &double];
+    let callee_type = Signature::parse("int callee(long, double, int, double, int, int, double)").unwrap();
+    for (parameter, errno, home) in [(0, false, false), (PARAMETERS - 1, true, true), (1, true, false)] {
+        let owner = Owner::new(callee as *const c_void, State::for_this_thread());
+        let passed: Vec<Passed<'_>> = cases.iter().map(|cases| (parameter, *cases, PAYLOAD)).collect();
+        let mut spec = spec(owner.constant(), &passed, constructor(Some(Kind::Pointer), None));
+        (spec.errno, spec.home) = (errno, home);
+        for (index, argument) in spec.arguments.iter_mut().enumerate() {
+            let through = Some(16 + 8 * index as u32);
+            (argument.tag.through, argument.payload.through) = (through, through);
+        }
+        let guard = |place, width, value| Guard { place, width, value };
+        spec.guards = vec![
+            guard(Place::new(parameter, 2), TagWidth::Byte, 0),
+            guard(Place::new(parameter, 8), TagWidth::Int, 8),
+            guard(Place::new(parameter, 12), TagWidth::Int, 0),
+            guard(Place::through(parameter, 16 + 8 * 7, 2), TagWidth::Byte, 101),
+        ];
+        let native = native(&engine.bridge(&spec, &callee_type).unwrap());
+        let end = Object { tag: 101, ..Object::default() };
+        for longs in [false, true] {
+            let number = |value: i32| match longs {
+                true => object(Payload::Int64, value as u64),
+                false => object(Payload::Int32, u64::from(value as u32)),
+            };
+            let real = |value: f64| match longs {
+                true => object(Payload::Int64, value as i64 as u64),
+                false => object(Payload::Double, value.to_bits()),
+            };
+            let items = [
+                object(Payload::Int64, -5_i64 as u64),
+                real(2.0),
+                number(3),
+                real(-4.0),
+                number(-6),
+                number(7),
+                real(8.0),
+            ];
+            let mut all: Vec<&Object> = items.iter().map(|item| &**item).collect();
+            all.push(&end);
+            let list = list_of(0, &all);
+            assert_eq!(call(native, given_list(parameter, &list)), MADE);
+            assert_eq!(GOT.take(), (-5, [3, -6, 7], [2.0, -4.0, 8.0]));
+            assert_eq!(GIVEN.get(), (None, 77));
+            // Any of what the guards look at, and any of the items.
+            let refused = |list: &List| assert_eq!(call(native, given_list(parameter, list)), FELL_BACK);
+            refused(&list_of(1, &all));
+            refused(&List { count: 7, ..list_of(0, &all) });
+            refused(&List { count: 8 + (1 << 32), ..list_of(0, &all) });
+            let other = Object { tag: 98, ..Object::default() };
+            for index in 0..all.len() {
+                let mut changed = all.clone();
+                changed[index] = &other;
+                refused(&list_of(0, &changed));
+            }
+        }
+    }
+}
+
 #[test]
 fn what_no_stub_can_be_made_of_is_an_error() {
     let engine = engine();
@@ -502,6 +610,19 @@ fn what_no_stub_can_be_made_of_is_an_error() {
     }
     let nowhere = spec(Operand::Constant(ptr::null()), &[], constructor(None, None));
     assert!(engine.bridge(&nowhere, &Signature::parse("void f(void)").unwrap()).is_err(), "there is no such record");
+    let guarded = |place, width, value| {
+        let spec = Spec {
+            guards: vec![Guard { place, width, value }],
+            ..spec(owner.constant(), &[], constructor(None, None))
+        };
+        engine.bridge(&spec, &Signature::parse("void f(void)").unwrap()).is_ok()
+    };
+    assert!(guarded(Place::through(0, 16, 1), TagWidth::Byte, -1));
+    assert!(!guarded(Place::through(0, 20, 1), TagWidth::Byte, -1), "pointers are aligned");
+    assert!(!guarded(Place::through(0, 1 << 20, 1), TagWidth::Byte, -1), "out of reach");
+    assert!(!guarded(Place::new(0, 2), TagWidth::Int, 0), "not aligned");
+    assert!(!guarded(Place::new(0, 2), TagWidth::Byte, 128), "no byte");
+    assert!(!guarded(Place::new(PARAMETERS, 0), TagWidth::Int, 0), "no such parameter");
     let tagged = spec(owner.constant(), &[], super::tags(None));
     assert!(engine.bridge(&tagged, &Signature::parse("int f(void)").unwrap()).is_err(), "one word is no tagged value");
 }

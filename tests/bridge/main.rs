@@ -819,6 +819,8 @@ fn arguments_change_places() {
         pad: [u8; 2],
         tag: i8,
         payload: i64,
+        /// The atom's own address, for stubs that find it through memory.
+        own: Cell<*const Atom>,
     }
     const COUNT: usize = 9;
     const LONG: i8 = -7;
@@ -849,17 +851,25 @@ fn arguments_change_places() {
         0
     }
     let engine = engine();
-    let atoms: Vec<Atom> =
-        (0..COUNT as i64).map(|index| Atom { pad: [9; 2], tag: LONG, payload: 1000 + index }).collect();
+    let atoms = |tag: i8| -> Vec<Atom> {
+        let atom = |index: i64| Atom { pad: [9; 2], tag, payload: 1000 + index, own: Cell::new(ptr::null()) };
+        let atoms: Vec<Atom> = (0..COUNT as i64).map(atom).collect();
+        atoms.iter().for_each(|atom| atom.own.set(atom));
+        atoms
+    };
+    let (atoms, others) = (atoms(LONG), atoms(LONG - 1));
     let signature = Signature::new(Type::I64, [const { Type::I64 }; COUNT]).unwrap();
     let mut random = Gen::new(100);
     for _ in 0..300 {
-        let from: Vec<(usize, bool)> =
-            (0..COUNT).map(|_| (usize::arbitrary(&mut random) % COUNT, bool::arbitrary(&mut random))).collect();
-        let argument = |(index, address): &(usize, bool)| Argument {
-            tag: Place::new(index + 1, mem::offset_of!(Atom, tag) as u32),
+        let any = |random: &mut Gen| {
+            let through = bool::arbitrary(random).then_some(mem::offset_of!(Atom, own) as u32);
+            (usize::arbitrary(random) % COUNT, bool::arbitrary(random), through)
+        };
+        let from: Vec<(usize, bool, Option<u32>)> = (0..COUNT).map(|_| any(&mut random)).collect();
+        let argument = |(index, address, through): &(usize, bool, Option<u32>)| Argument {
+            tag: Place { through: *through, ..Place::new(index + 1, mem::offset_of!(Atom, tag) as u32) },
             tag_width: TagWidth::Byte,
-            payload: Place::new(index + 1, mem::offset_of!(Atom, payload) as u32),
+            payload: Place { through: *through, ..Place::new(index + 1, mem::offset_of!(Atom, payload) as u32) },
             cases: vec![Case { tag: LONG.into(), payload: if *address { Payload::Address } else { Payload::Int64 } }],
         };
         let spec = Spec {
@@ -887,13 +897,12 @@ fn arguments_change_places() {
         assert_eq!(call(&atoms), 2, "{from:?}");
         let expected: Vec<i64> = from
             .iter()
-            .map(|(index, address)| {
+            .map(|(index, address, _)| {
                 let payload = &atoms[*index].payload;
                 if *address { ptr::from_ref(payload).addr() as i64 } else { *payload }
             })
             .collect();
         assert_eq!(GOT.get().as_slice(), expected);
-        let others: Vec<Atom> = (0..COUNT).map(|_| Atom { pad: [9; 2], tag: LONG - 1, payload: 0 }).collect();
         assert_eq!(call(&others), 0);
     }
 }
