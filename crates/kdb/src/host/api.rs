@@ -1,6 +1,6 @@
 //! The functions of k.h, which the process has: q, or whatever plays it.
 
-use std::ffi::{CStr, c_char, c_double, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_double, c_int, c_void};
 use std::sync::OnceLock;
 
 use super::Object;
@@ -105,20 +105,19 @@ pub(crate) fn api() -> &'static Api {
     }
 }
 
-/// Tells the host, or at least the user, that a function is not there.
+/// Tells q, or at least the user, which function is not there.
 pub(crate) fn report_missing(name: &CStr) -> *mut Object {
-    const TEXT: &CStr = c"os: ffikdb: the process lacks a function of k.h; its name is on standard error";
-    eprintln!(
-        "ffikdb: this process has no function {}, which k.h declares: the library is for q",
-        name.to_string_lossy()
-    );
-    match symbol(c"krr") {
-        Some(krr) => {
-            // SAFETY: that is how k.h declares it.
-            let krr: unsafe extern "C" fn(*const c_char) -> *mut Object = unsafe { std::mem::transmute(krr) };
-            // SAFETY: the text stays.
-            unsafe { krr(TEXT.as_ptr()) }
-        }
-        None => std::ptr::null_mut(),
-    }
+    /// q keeps the address of an error's text.
+    static TEXT: OnceLock<CString> = OnceLock::new();
+    let name = name.to_string_lossy();
+    let text = format!("os: ffikdb: this process has no function {name}, which k.h declares: the library is for q");
+    let Some(krr) = symbol(c"krr") else {
+        eprintln!("{text}");
+        return std::ptr::null_mut();
+    };
+    let text = TEXT.get_or_init(|| CString::new(text).unwrap_or_default());
+    // SAFETY: that is how k.h declares it.
+    let krr: unsafe extern "C" fn(*const c_char) -> *mut Object = unsafe { std::mem::transmute(krr) };
+    // SAFETY: the text stays.
+    unsafe { krr(text.as_ptr()) }
 }

@@ -151,7 +151,7 @@ fn objects() -> Option<PathBuf> {
 }
 
 /// A library as Cargo built it for this test.
-fn built(name: &str) -> PathBuf {
+pub(crate) fn built(name: &str) -> PathBuf {
     let executable = std::env::current_exe().expect("the path of the test");
     // Cargo builds them for tests beside them; only `cargo build` links them one folder up.
     let found = executable.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.exists());
@@ -159,12 +159,12 @@ fn built(name: &str) -> PathBuf {
 }
 
 /// A library that is never closed.
-struct Library {
+pub(crate) struct Library {
     handle: *mut c_void,
 }
 
 impl Library {
-    fn open(path: &Path, flags: c_int) -> Library {
+    pub(crate) fn open(path: &Path, flags: c_int) -> Library {
         let name = CString::new(path.as_os_str().as_encoded_bytes()).expect("a path");
         // SAFETY: these libraries may be loaded.
         let handle = unsafe { libc::dlopen(name.as_ptr(), flags) };
@@ -172,7 +172,7 @@ impl Library {
         Library { handle }
     }
 
-    fn symbol(&self, name: &str) -> *const c_void {
+    pub(crate) fn symbol(&self, name: &str) -> *const c_void {
         let name = CString::new(name).expect("a name");
         // SAFETY: the library is never closed.
         let address = unsafe { libc::dlsym(self.handle, name.as_ptr()) };
