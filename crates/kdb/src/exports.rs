@@ -6,7 +6,7 @@
 use crate::convert::to_q;
 use crate::declared::{Declared, memory, owned};
 use crate::error::{Class, Fault, Result};
-use crate::function::{Manner, by_inference, listed, own_rank};
+use crate::function::{Manner, by_inference, own_rank};
 use crate::host::{K, Object, Owned, api, kind};
 use crate::letters::{Letters, Scalar};
 use crate::thread::{self, Thread};
@@ -221,17 +221,7 @@ fn bound(caller: &str, function: K<'_>, parameters: K<'_>, result: K<'_>, manner
     if let Some(fixed) = variadic::fixed(&symbol.name) {
         letters.fixed = letters.fixed.min(fixed);
     }
-    thread::with(|thread| {
-        thread.main().map_err(named)?.functions.get_or_make(
-            &symbol,
-            letters,
-            manner,
-            match manner {
-                Manner::Listed => listed::make,
-                Manner::OwnRank => own_rank::make,
-            },
-        )
-    })
+    thread::with(|thread| thread.main().map_err(named)?.functions.get_or_make(&symbol, letters, manner))
 }
 
 /// Runs what needs the types that C declarations have made known.

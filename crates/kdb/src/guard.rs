@@ -7,7 +7,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use crate::error::{Fault, Result};
-use crate::function::{Function, Manner, listed, own_rank};
 use crate::host::{K, Object, Owned};
 use crate::thread::Main;
 
@@ -25,7 +24,7 @@ pub(crate) fn guarded(main: &Main, object: K<'_>) -> Result<*mut Object> {
         return Ok(made.share().into_raw());
     }
     let made = match (main.functions.behind(object), main.declared.guarded(object)) {
-        (Some((function, manner)), _) => of_letters(main, function, manner)?,
+        (Some((function, manner)), _) => main.functions.make(function.guarded()?, manner)?,
         (None, Some(made)) => made?,
         (None, None) => {
             return Err(Fault::of_type(format!("a function of .ffi.fn, .ffi.bind or .ffi.def: {}h", object.t())));
@@ -35,14 +34,4 @@ pub(crate) fn guarded(main: &Main, object: K<'_>) -> Result<*mut Object> {
     known.insert(object.as_ptr(), made.share());
     known.insert(made.as_ptr(), made.share());
     Ok(made.into_raw())
-}
-
-fn of_letters(main: &Main, function: &Function, manner: Manner) -> Result<Owned> {
-    let function: &'static Function = Box::leak(Box::new(function.guarded()?));
-    let made = match manner {
-        Manner::Listed => listed::make(function)?,
-        Manner::OwnRank => own_rank::make(function)?,
-    };
-    main.functions.remember(&made, function, manner);
-    Ok(made)
 }

@@ -64,6 +64,20 @@ impl Scalar {
             _ => return None,
         })
     }
+
+    /// What an atom of q's is, by its type; `None` of what is no atom, or no number.
+    #[inline]
+    pub(crate) fn of_atom(t: i8) -> Option<Scalar> {
+        if t < 0 { Scalar::of_type(t.wrapping_neg()) } else { None }
+    }
+}
+
+/// The bytes of an element of a vector of that type: of a number, a guid, or a symbol's address.
+pub(crate) fn element_size(t: i8) -> usize {
+    match t {
+        kind::GUID => 16,
+        t => Scalar::of_type(t).map_or(size_of::<*const u8>(), Scalar::size),
+    }
 }
 
 /// What a letter stands for.

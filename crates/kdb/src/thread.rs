@@ -80,6 +80,13 @@ impl Thread {
         self.bridge.failed.load(Ordering::Relaxed) != 0
     }
 
+    /// # Errors
+    /// What a callback has failed with below the call that has just returned.
+    #[inline]
+    pub(crate) fn check_callbacks(&self) -> Result<()> {
+        if self.has_failed() { self.take_failure().map_or(Ok(()), Err) } else { Ok(()) }
+    }
+
     /// Keeps the first failure of callbacks below a call. Where no call is on its way, as below q's main loop, nobody could
     /// report it: it is written out.
     pub(crate) fn park(&self, failure: Fault) {

@@ -91,6 +91,15 @@ fn number(bits: u64, from: Scalar) -> Option<Number> {
     }
 }
 
+/// The bits of a number as C passes it behind `...`: a float is a double there, integers are extended in their words anyway.
+#[inline]
+pub(crate) fn promoted(bits: u64, scalar: Scalar) -> u64 {
+    match scalar {
+        Scalar::Real => f64::from(f32::from_bits(bits as u32)).to_bits(),
+        _ => bits,
+    }
+}
+
 /// The number as text, for errors.
 pub(crate) fn show(bits: u64, from: Scalar) -> String {
     match number(bits, from) {

@@ -63,7 +63,7 @@ pub(crate) fn mismatch(value: K<'_>) -> Fault {
 /// What an atom is, where it is a number.
 #[inline]
 pub(crate) fn atom(value: K<'_>) -> Option<Scalar> {
-    if value.is_atom() { Scalar::of_type(value.t().wrapping_neg()) } else { None }
+    Scalar::of_atom(value.t())
 }
 
 /// The bits of a number, of another type where that has it.
@@ -97,7 +97,8 @@ pub(crate) fn argument(letter: Letter, value: K<'_>, temporaries: &mut Temporari
     }
 }
 
-fn word<T>(address: *const T) -> u64 {
+/// The word that is an address.
+pub(crate) fn word<T>(address: *const T) -> u64 {
     address.expose_provenance() as u64
 }
 

@@ -7,7 +7,7 @@ use super::number;
 use crate::error::{Fault, Result};
 use crate::host::object::interned;
 use crate::host::{K, Object, Owned, api, kind};
-use crate::letters::{Letter, Meaning, Scalar};
+use crate::letters::{Letter, Meaning, Scalar, element_size};
 
 /// The object of a value in memory; null, which q takes for `::`, for `void`.
 ///
@@ -72,6 +72,20 @@ pub(crate) fn atom(scalar: Scalar, t: i8, bits: u64) -> *mut Object {
         write(scalar, K::new(atom).payload(), bits);
         atom
     }
+}
+
+/// A list of values; a vector, as q makes of its lists, where all are atoms of one type.
+pub(crate) fn collapsed(items: Vec<Owned>) -> Owned {
+    let t = items.first().map_or(kind::LIST, |first| first.t());
+    if !(-kind::TIME..0).contains(&t) || items.iter().any(|item| item.t() != t) {
+        return Owned::list(items);
+    }
+    let (vector, size) = (Owned::vector(-t, items.len()), element_size(-t));
+    for (index, item) in items.iter().enumerate() {
+        // SAFETY: the vector has room for each, as wide as the payload of its atoms.
+        unsafe { vector.elements().add(index * size).copy_from_nonoverlapping(item.payload(), size) };
+    }
+    vector
 }
 
 /// Writes the bits of a number.

@@ -8,6 +8,7 @@ use super::room::Room;
 use super::{letters, to_c, types};
 use crate::callback;
 use crate::convert;
+use crate::convert::to_c::word;
 use crate::error::{Class, Fault, Result};
 use crate::host::{K, Owned, kind};
 use crate::letters::{Letter, Scalar};
@@ -56,15 +57,11 @@ pub(super) fn pointer(thread: &Thread, pointer: &Pointer, value: K<'_>, held: &m
     }
 }
 
-fn word(address: *const u8) -> u64 {
-    address.expose_provenance() as u64
-}
-
 /// A function pointer: what is one, a C function that q has as a function, a callback's list, or a q function, for which
 /// the declaration has the letters.
 fn function(thread: &Thread, signature: &Signature, value: K<'_>) -> Result<u64> {
     if let Some(address) = thread.main().ok().and_then(|main| main.target(value)) {
-        return Ok(word(address.cast()));
+        return Ok(word(address));
     }
     if value.t() == kind::LIST {
         return callback::pointer(thread, value);

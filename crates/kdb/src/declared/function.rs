@@ -34,11 +34,11 @@ use super::given::Given;
 use super::room::Room;
 use super::{to_c, to_q, types};
 use crate::callback;
-use crate::convert;
+use crate::convert::{self, number};
 use crate::error::{Class, Fault, Result};
-use crate::function::{by_inference, call_slots, own_rank};
-use crate::host::{K, Object, Owned, api, kind};
-use crate::letters::{Letter, Meaning, Scalar};
+use crate::function::{by_inference, call_slots, check_count, own_rank};
+use crate::host::{K, Object, Owned, kind};
+use crate::letters::{Letter, Meaning};
 use crate::symbols::Symbol;
 use crate::thread::{self, Thread};
 
@@ -93,29 +93,11 @@ impl Function {
     }
 
     /// Calls it with what q passes to a function of its rank.
-    fn apply(&self, arguments: &[K<'_>]) -> Result<*mut Object> {
+    fn apply(&self, passed: &[K<'_>]) -> Result<*mut Object> {
         let count = self.arguments();
-        match count {
-            0 if arguments[0].is_null() => self.call(&[]),
-            0 => Err(Fault::new(Class::Rank, format!("{}: expected no arguments", self.name))),
-            1..=own_rank::MOST => self.call(arguments),
-            _ if arguments[0].t() == kind::LIST => {
-                let items = arguments[0].items();
-                let items = match items {
-                    [all @ .., end] if items.len() == count + 1 && end.is_null() => all,
-                    all => all,
-                };
-                if items.len() != count {
-                    let text = format!("{}: expected {count} arguments, got {}", self.name, items.len());
-                    return Err(Fault::new(Class::Rank, text));
-                }
-                self.call(items)
-            }
-            _ => {
-                let given = arguments[0].t();
-                Err(Fault::new(Class::Rank, format!("{}: expected a list of {count} arguments: {given}h", self.name)))
-            }
-        }
+        let arguments = own_rank::arguments(&self.name, count, passed)?;
+        check_count(&self.name, count, arguments.len())?;
+        self.call(arguments)
     }
 
     fn call(&self, arguments: &[K<'_>]) -> Result<*mut Object> {
@@ -179,11 +161,7 @@ impl Function {
             let slots: *const Slot = slots.as_mut_ptr();
             call_slots(thread, function, self.guard.as_ref(), slots, result.as_mut_ptr())?;
         }
-        if thread.has_failed()
-            && let Some(failure) = thread.take_failure()
-        {
-            return Err(failure);
-        }
+        thread.check_callbacks()?;
         self.finish(&result, &held)
     }
 
@@ -253,9 +231,8 @@ fn letter(value: Given<'_>) -> Result<Letter> {
 fn write_variadic(thread: &Thread, value: Given<'_>, place: &mut [u8], held: &mut Held) -> Result<()> {
     let letter = letter(value)?;
     let word = match (value.scalar(), value.object(), value.symbol()) {
-        (Some(Scalar::Real), ..) => f64::from(f32::from_bits(value.bits(Scalar::Real) as u32)).to_bits(),
-        (Some(scalar), ..) => value.bits(scalar),
-        (_, _, Some(text)) => text.as_ptr().expose_provenance() as u64,
+        (Some(scalar), ..) => number::promoted(value.bits(scalar), scalar),
+        (_, _, Some(text)) => convert::to_c::word(text.as_ptr()),
         (_, Some(list), _) if letter.meaning() == Meaning::Callback => callback::pointer(thread, list)?,
         (_, Some(object), _) => convert::to_c::argument(letter, object, held.temporaries())?,
         _ => return Err(value.mismatch()),
@@ -269,12 +246,7 @@ fn write_variadic(thread: &Thread, value: Given<'_>, place: &mut [u8], held: &mu
 /// # Errors
 /// Where the engine has no entry left.
 pub(super) fn make(function: &'static Function) -> Result<Owned> {
-    let rank = match function.arguments() {
-        0 => 1,
-        count if count > own_rank::MOST => 1,
-        count => count,
-    };
+    let rank = own_rank::rank(function.arguments());
     let code = own_rank::code(rank, move |arguments| function.apply(arguments))?;
-    // SAFETY: the code takes so many objects.
-    Ok(unsafe { Owned::new((api().dl)(code, rank as i64)) })
+    Ok(own_rank::object(code, rank))
 }

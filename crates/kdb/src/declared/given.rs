@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_char};
 use crate::convert::number;
 use crate::error::Fault;
 use crate::host::{K, kind};
-use crate::letters::Scalar;
+use crate::letters::{Scalar, element_size};
 
 /// A value.
 #[derive(Clone, Copy)]
@@ -41,7 +41,7 @@ impl<'a> Given<'a> {
 
     /// What it is, where it is a number.
     pub(super) fn scalar(self) -> Option<Scalar> {
-        if self.t < 0 { Scalar::of_type(self.t.wrapping_neg()) } else { None }
+        Scalar::of_atom(self.t)
     }
 
     /// The bits of a number of that type.
@@ -106,10 +106,7 @@ fn item(list: K<'_>, index: usize) -> Given<'_> {
         kind::TABLE => return Given { t: kind::DICTIONARY, at: list.payload(), from: From::Row(list, index) },
         _ => {}
     }
-    let width = match list.t() {
-        kind::GUID => 16,
-        t => Scalar::of_type(t).map_or(size_of::<*const c_char>(), Scalar::size),
-    };
+    let width = element_size(list.t());
     // SAFETY: the element is one of the vector's.
     Given { t: -list.t(), at: unsafe { list.elements().add(index * width) }, from: From::Element }
 }

@@ -34,7 +34,7 @@ use jitcall::types::declaration;
 use jitcall::{Declarations, Signature};
 
 use crate::error::{Fault, Result};
-use crate::function::{self as lettered, Functions, Manner, own_rank};
+use crate::function::{self as lettered, Functions, Manner};
 use crate::host::{K, Object, Owned, kind};
 use crate::symbols;
 use function::Function;
@@ -92,10 +92,7 @@ impl Declared {
             if let Some(letters) = letters::of_prototype(signature) {
                 let types = signature.parameters().iter().map(|parameter| parameter.ty.to_string()).collect();
                 let function = lettered::Function::new(&symbol, letters).map_err(named)?.with_types(types);
-                let function: &'static lettered::Function = Box::leak(Box::new(function));
-                let made = own_rank::make(function).map_err(named)?;
-                functions.remember(&made, function, Manner::OwnRank);
-                return Ok(made);
+                return functions.make(function, Manner::OwnRank).map_err(named);
             }
             self.make(Function::new(&symbol, signature).map_err(named)?).map_err(named)
         })

@@ -116,26 +116,7 @@ fn read_members(ty: &Type, aggregate: &Aggregate, bytes: &[u8]) -> Result<Owned>
         None => read(field.ty, &bytes[field.offset..][..types::size(field.ty)?]),
     };
     let values = fields.iter().map(value).collect::<Result<Vec<_>>>()?;
-    Ok(Owned::dictionary(names(&fields), uniform(values)))
-}
-
-/// A list of values; a vector, as q would have it, where they are atoms of one type.
-fn uniform(values: Vec<Owned>) -> Owned {
-    let t = values.first().map_or(0, |first| first.t());
-    let Some(scalar) = to_vector(t).filter(|_| values.iter().all(|value| value.t() == t)) else {
-        return Owned::list(values);
-    };
-    let vector = Owned::vector(-t, values.len());
-    for (index, value) in values.iter().enumerate() {
-        let size = scalar.size();
-        // SAFETY: the atom has a payload of that size, and the vector so many elements of it.
-        unsafe { vector.elements().add(index * size).copy_from_nonoverlapping(value.payload(), size) };
-    }
-    vector
-}
-
-fn to_vector(t: i8) -> Option<Scalar> {
-    if t < 0 { Scalar::of_type(t.wrapping_neg()) } else { None }
+    Ok(Owned::dictionary(names(&fields), to_q::collapsed(values)))
 }
 
 /// The names of members, as a vector of symbols.

@@ -7,7 +7,7 @@ use super::{to_c, to_q, types};
 use crate::convert;
 use crate::error::Result;
 use crate::function::own_rank;
-use crate::host::{K, Object, Owned, api};
+use crate::host::{K, Object, Owned};
 use crate::letters::Letter;
 use crate::symbols::Symbol;
 
@@ -59,6 +59,5 @@ pub(super) fn make(symbol: &Symbol, ty: &Type) -> Result<Owned> {
         let place = || format!("{} ({})", variable.name, variable.ty);
         variable.apply(arguments[0]).map_err(|fault| fault.at(place()))
     })?;
-    // SAFETY: the code takes one object.
-    Ok(unsafe { Owned::new((api().dl)(code, 1)) })
+    Ok(own_rank::object(code, 1))
 }

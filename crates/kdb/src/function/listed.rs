@@ -3,7 +3,7 @@
 use super::stub::Passed;
 use super::{Function, own_rank};
 use crate::error::{Class, Fault, Result};
-use crate::host::{K, Object, Owned, api, kind};
+use crate::host::{K, Object, Owned, kind};
 
 /// The q function of a C function.
 ///
@@ -11,9 +11,7 @@ use crate::host::{K, Object, Owned, api, kind};
 /// Where the engine has no entry left.
 pub(crate) fn make(function: &'static Function) -> Result<Owned> {
     let code = own_rank::code(1, move |arguments| call(function, arguments[0]))?;
-    let code = own_rank::in_front(function, Passed::Listed, code);
-    // SAFETY: the code takes one object.
-    Ok(unsafe { Owned::new((api().dl)(code, 1)) })
+    Ok(own_rank::object(own_rank::in_front(function, Passed::Listed, code), 1))
 }
 
 /// Calls a function with the arguments in a list.

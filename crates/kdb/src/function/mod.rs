@@ -18,15 +18,14 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::OnceLock;
 
-use jitcall::map::Map;
-use jitcall::{Engine, Guard, Slot};
+use jitcall::{Guard, Slot};
 use jitcall_disasm::{Machine, disassemble, listing};
 
 use crate::callback;
-use crate::convert::{to_c, to_q};
+use crate::convert::{number, to_c, to_q};
 use crate::error::{Class, Fault, Result};
 use crate::host::{K, Object, Owned};
-use crate::letters::{Letters, Meaning, Scalar};
+use crate::letters::{Letters, Meaning};
 use crate::symbols::Symbol;
 use crate::thread::{self, Thread};
 use stub::Stub;
@@ -40,10 +39,8 @@ pub(crate) struct Function {
     pub(crate) name: String,
     pub(crate) letters: Letters,
     function: jitcall::Function,
-    /// The code in front of it, which takes each argument by itself.
+    /// The code in front of it.
     stub: OnceLock<Stub>,
-    /// What calls it for each element of vectors.
-    map: OnceLock<Map>,
     /// What errors call its arguments' types, where C has declared them; else their letters.
     types: Vec<String>,
     /// Where faults in it are to be errors. It has no stub then, and no map.
@@ -62,13 +59,24 @@ pub(crate) enum Manner {
 /// The functions that were bound.
 #[derive(Default)]
 pub(crate) struct Functions {
-    bound: RefCell<HashMap<(*const c_void, Letters, Manner), Bound>>,
+    /// What q was given for each.
+    bound: RefCell<HashMap<(*const c_void, Letters, Manner), Owned>>,
     /// Which function is behind an object of q's. The objects are kept, so that their addresses stay theirs.
     objects: RefCell<HashMap<*mut Object, (&'static Function, Manner)>>,
 }
 
-/// What q was given for a function.
-struct Bound(Owned);
+impl Manner {
+    /// The q function of a C function.
+    ///
+    /// # Errors
+    /// Where the engine has no entry left.
+    fn make(self, function: &'static Function) -> Result<Owned> {
+        match self {
+            Manner::Listed => listed::make(function),
+            Manner::OwnRank => own_rank::make(function),
+        }
+    }
+}
 
 impl Function {
     /// # Errors
@@ -86,7 +94,7 @@ impl Function {
         types: Vec<String>,
         guard: Option<Guard>,
     ) -> Function {
-        Function { name: name.to_owned(), letters, function, stub: OnceLock::new(), map: OnceLock::new(), types, guard }
+        Function { name: name.to_owned(), letters, function, stub: OnceLock::new(), types, guard }
     }
 
     /// The same, where C has declared it with these types.
@@ -137,13 +145,11 @@ impl Function {
             *word = self.word(thread, index, *argument, &mut temporaries)?;
         }
         let mut result = [0_u64; 2];
-        // SAFETY: there is a word for each argument, and room for every result that a letter stands for.
-        unsafe { self.call_words(thread, words, result.as_mut_ptr().cast()) }?;
-        if thread.has_failed()
-            && let Some(failure) = thread.take_failure()
-        {
-            return Err(failure);
-        }
+        let slots = words.as_ptr().cast::<Slot>();
+        // SAFETY: every argument is one slot, which is a word; there is room for every result that a letter stands for. Who
+        // declared the function answers for the rest.
+        unsafe { call_slots(thread, &self.function, self.guard.as_ref(), slots, result.as_mut_ptr().cast()) }?;
+        thread.check_callbacks()?;
         // SAFETY: the function's result is there, as its letter says.
         unsafe { to_q::read(self.letters.result, result.as_ptr().cast()) }
             .map_err(|fault| fault.at(format_args!("{}: result", self.name)))
@@ -156,26 +162,11 @@ impl Function {
             Meaning::Callback if value.t() == crate::host::kind::LIST => callback::pointer(thread, value),
             _ => to_c::argument(letter, value, temporaries),
         };
-        match word {
-            // C's promotion of a variadic float; integers are extended in the word already.
-            Ok(word) if index >= self.letters.fixed && letter.scalar() == Some(Scalar::Real) => {
-                Ok(f64::from(f32::from_bits(word as u32)).to_bits())
-            }
-            word => word.map_err(|fault| fault.at(self.place(index))),
-        }
-    }
-
-    /// Calls it with words, and keeps what it leaves in errno.
-    ///
-    /// # Errors
-    /// `'os` for a fault in a guarded function.
-    ///
-    /// # Safety
-    /// There is a word for each parameter, and room for the result.
-    pub(crate) unsafe fn call_words(&self, thread: &Thread, words: &[u64], result: *mut u8) -> Result<()> {
-        let slots = words.as_ptr().cast::<Slot>();
-        // SAFETY: every parameter is one slot, which is a word; who declared the function answers for the rest.
-        unsafe { call_slots(thread, &self.function, self.guard.as_ref(), slots, result) }
+        let word = word.map_err(|fault| fault.at(self.place(index)))?;
+        Ok(match letter.scalar() {
+            Some(scalar) if index >= self.letters.fixed => number::promoted(word, scalar),
+            _ => word,
+        })
     }
 
     /// What errors call an argument: `pow: argument 2 ("f")`.
@@ -187,24 +178,7 @@ impl Function {
     }
 
     pub(crate) fn check_count(&self, given: usize) -> Result<()> {
-        let expected = self.letters.parameters.len();
-        if given == expected {
-            return Ok(());
-        }
-        let plural = if expected == 1 { "" } else { "s" };
-        Err(Fault::new(Class::Rank, format!("{}: expected {expected} argument{plural}, got {given}", self.name)))
-    }
-
-    /// What calls it for each element of vectors.
-    ///
-    /// # Errors
-    /// What the engine says of it.
-    fn map(&self) -> Result<&Map> {
-        if let Some(map) = self.map.get() {
-            return Ok(map);
-        }
-        let map = Engine::global().prepare_map(self.function.signature())?;
-        Ok(self.map.get_or_init(|| map))
+        check_count(&self.name, self.letters.parameters.len(), given)
     }
 
     /// Its C declaration, and the instructions of the code in front of it.
@@ -216,6 +190,16 @@ impl Function {
         let machine = if cfg!(target_arch = "x86_64") { Machine::X86_64 } else { Machine::Aarch64 };
         declaration + &listing(&disassemble(stub.bridge.code(), machine))
     }
+}
+
+/// # Errors
+/// `'rank` where a function is given too many arguments or too few.
+pub(crate) fn check_count(name: &str, expected: usize, given: usize) -> Result<()> {
+    if given == expected {
+        return Ok(());
+    }
+    let plural = if expected == 1 { "" } else { "s" };
+    Err(Fault::new(Class::Rank, format!("{name}: expected {expected} argument{plural}, got {given}")))
 }
 
 /// Calls a function with the thread's errno, and keeps what it leaves there.
@@ -246,29 +230,27 @@ impl Functions {
     /// The q function for a C function, letters and a manner: the one there is, or a new one.
     ///
     /// # Errors
-    /// What `make` says.
-    pub(crate) fn get_or_make(
-        &self,
-        symbol: &Symbol,
-        letters: Letters,
-        manner: Manner,
-        make: impl FnOnce(&'static Function) -> Result<Owned>,
-    ) -> Result<Owned> {
+    /// What the engine says of the signature, and where it has no entry left.
+    pub(crate) fn get_or_make(&self, symbol: &Symbol, letters: Letters, manner: Manner) -> Result<Owned> {
         let key = (symbol.address.cast_const(), letters.clone(), manner);
-        if let Some(Bound(made)) = self.bound.borrow().get(&key) {
-            return Ok(made.as_k().share());
+        if let Some(made) = self.bound.borrow().get(&key) {
+            return Ok(made.share());
         }
-        let named = |fault: Fault| fault.at(&symbol.name);
-        let function: &'static Function = Box::leak(Box::new(Function::new(symbol, letters).map_err(named)?));
-        let made = make(function).map_err(named)?;
-        self.remember(&made, function, manner);
-        self.bound.borrow_mut().insert(key, Bound(made.as_k().share()));
+        let made = Function::new(symbol, letters).and_then(|function| self.make(function, manner));
+        let made = made.map_err(|fault| fault.at(&symbol.name))?;
+        self.bound.borrow_mut().insert(key, made.share());
         Ok(made)
     }
 
-    /// Keeps which function is behind an object, which is kept elsewhere.
-    pub(crate) fn remember(&self, object: &Owned, function: &'static Function, manner: Manner) {
-        self.objects.borrow_mut().insert(object.as_ptr(), (function, manner));
+    /// The q function of a C function, which is known from then on; the caller keeps it.
+    ///
+    /// # Errors
+    /// Where the engine has no entry left.
+    pub(crate) fn make(&self, function: Function, manner: Manner) -> Result<Owned> {
+        let function: &'static Function = Box::leak(Box::new(function));
+        let made = manner.make(function)?;
+        self.objects.borrow_mut().insert(made.as_ptr(), (function, manner));
+        Ok(made)
     }
 
     /// The function behind an object of q's, if it is one of these.

@@ -23,20 +23,37 @@ pub(crate) const MOST: usize = 8;
 /// # Errors
 /// Where the engine has no entry left.
 pub(crate) fn make(function: &'static Function) -> Result<Owned> {
-    let rank = rank(function);
-    let code = code(rank, move |arguments| apply(function, arguments))?;
-    let passed = if function.letters.parameters.len() > MOST { Passed::Listed } else { Passed::OneByOne };
-    let code = in_front(function, passed, code);
-    // SAFETY: the code takes so many objects.
-    Ok(unsafe { Owned::new((api().dl)(code, rank as i64)) })
+    let count = function.letters.parameters.len();
+    let code =
+        code(rank(count), move |passed| super::vectors::call(function, arguments(&function.name, count, passed)?))?;
+    let passed = if count > MOST { Passed::Listed } else { Passed::OneByOne };
+    Ok(object(in_front(function, passed, code), rank(count)))
 }
 
-fn rank(function: &Function) -> usize {
-    match function.letters.parameters.len() {
-        0 => 1,
-        count if count > MOST => 1,
-        count => count,
+/// The rank of a q function of so many arguments.
+pub(crate) fn rank(count: usize) -> usize {
+    if (1..=MOST).contains(&count) { count } else { 1 }
+}
+
+/// What q passes to a function of that rank, as so many arguments: none for `::`, those of a list of more than eight.
+///
+/// # Errors
+/// `'rank` where there are arguments and should be none, or no list.
+pub(crate) fn arguments<'a>(name: &str, count: usize, passed: &'a [K<'a>]) -> Result<&'a [K<'a>]> {
+    let fault = |text: String| Err(Fault::new(Class::Rank, format!("{name}: expected {text}")));
+    match count {
+        0 if passed[0].is_null() => Ok(&[]),
+        0 => fault("no arguments".to_owned()),
+        1..=MOST => Ok(passed),
+        _ if passed[0].t() == kind::LIST => Ok(super::listed::without_end(passed[0].items(), count)),
+        _ => fault(format!("a list of {count} arguments: {}h", passed[0].t())),
     }
+}
+
+/// q's object of code that takes so many objects.
+pub(crate) fn object(code: Code, rank: usize) -> Owned {
+    // SAFETY: it takes so many.
+    unsafe { Owned::new((api().dl)(code, rank as i64)) }
 }
 
 /// The function's stub, where one can be made; else the code that it would lead to.
@@ -65,20 +82,4 @@ pub(crate) fn code(rank: usize, run: impl Fn(&[K<'_>]) -> Result<*mut Object> + 
         unsafe { outcome.write(result.cast::<c_void>()) };
     })?;
     Ok(closure.leak())
-}
-
-/// Calls the function with what q passes.
-fn apply(function: &Function, arguments: &[K<'_>]) -> Result<*mut Object> {
-    match function.letters.parameters.len() {
-        0 if arguments[0].is_null() => function.call(&[]),
-        0 => Err(Fault::new(Class::Rank, format!("{}: expected no arguments", function.name))),
-        count if count > MOST && arguments[0].t() != kind::LIST => {
-            let given = arguments[0].t();
-            Err(Fault::new(Class::Rank, format!("{}: expected a list of {count} arguments: {given}h", function.name)))
-        }
-        count if count > MOST => {
-            super::vectors::call(function, super::listed::without_end(arguments[0].items(), count))
-        }
-        _ => super::vectors::call(function, arguments),
-    }
 }

@@ -125,13 +125,9 @@ fn map(function: &Function, thread: &Thread, arguments: &[K<'_>], count: usize) 
     };
     let results = scalar.map(|_| Owned::vector(t, count));
     let to = results.as_ref().map_or(std::ptr::null_mut(), |results| results.elements());
-    let map = function.map()?;
+    let map = function.function.mapper()?;
     thread.calling(|| pieces(map, function, sources, count, to, scalar.map_or(0, Scalar::size)))?;
-    if thread.has_failed()
-        && let Some(failure) = thread.take_failure()
-    {
-        return Err(failure);
-    }
+    thread.check_callbacks()?;
     let Some(results) = results else { return Ok(std::ptr::null_mut()) };
     if t == kind::BOOLEAN {
         // SAFETY: the vector's bytes were written, one for each call.
@@ -247,7 +243,11 @@ fn each(function: &Function, arguments: &[K<'_>], count: usize) -> Result<*mut O
     if function.letters.result.meaning() == Meaning::Void {
         return Ok(std::ptr::null_mut());
     }
-    Ok(collapsed(results, function.letters.result.vector_type()).into_raw())
+    let results = match results.is_empty() {
+        true => Owned::vector(function.letters.result.vector_type(), 0),
+        false => to_q::collapsed(results),
+    };
+    Ok(results.into_raw())
 }
 
 /// An element of a list or a vector.
@@ -264,27 +264,6 @@ fn item(list: K<'_>, index: usize) -> Owned {
             None => (api().ks)(elements.cast::<*mut std::ffi::c_char>().add(index).read()),
         })
     }
-}
-
-/// A vector where all are atoms of one type, as q makes of its lists; else the list. Of nothing, an empty vector of the type
-/// `t`.
-fn collapsed(items: Vec<Owned>, t: i8) -> Owned {
-    let Some(first) = items.first() else { return Owned::vector(t, 0) };
-    let t = first.t();
-    if !(-kind::TIME..0).contains(&t) || items.iter().any(|item| item.t() != t) {
-        return Owned::list(items);
-    }
-    let vector = Owned::vector(-t, items.len());
-    let size = match Scalar::of_type(-t) {
-        Some(scalar) => scalar.size(),
-        None if t == -kind::GUID => 16,
-        None => 8,
-    };
-    for (index, item) in items.iter().enumerate() {
-        // SAFETY: the vector has room for each, as wide as the payload of its atoms.
-        unsafe { vector.elements().add(index * size).copy_from_nonoverlapping(item.payload(), size) };
-    }
-    vector
 }
 
 /// Calls the function with the values of a dictionary, or the columns of a table, and gives what comes their keys.
