@@ -173,8 +173,17 @@ fn call(native: Native, given: Given) -> usize {
 
 /// All parameters but one are no addresses.
 fn given(parameter: usize, object: &Object) -> Given {
+    given_at(parameter, ptr::from_ref(object).expose_provenance())
+}
+
+/// The same with a list.
+fn given_list(parameter: usize, list: &List) -> Given {
+    given_at(parameter, ptr::from_ref(list).expose_provenance())
+}
+
+fn given_at(parameter: usize, address: usize) -> Given {
     let mut given = std::array::from_fn(|index| 0x7000 + index);
-    given[parameter] = ptr::from_ref(object).expose_provenance();
+    given[parameter] = address;
     given
 }
 
@@ -195,13 +204,6 @@ fn list_of(tag: i8, items: &[&Object]) -> List {
         *word = ptr::from_ref(*item).expose_provenance();
     }
     list
-}
-
-/// As [`given`], with a list.
-fn given_list(parameter: usize, list: &List) -> Given {
-    let mut given = std::array::from_fn(|index| 0x7000 + index);
-    given[parameter] = ptr::from_ref(list).expose_provenance();
-    given
 }
 
 fn case(payload: Payload) -> Case {

@@ -84,6 +84,26 @@ fn cases() -> Vec<(usize, usize, char)> {
     cases
 }
 
+/// A function of a case, and what it is called with.
+struct Called {
+    context: String,
+    name: String,
+    letters: String,
+    values: Vec<Value>,
+    /// What C sees of the values.
+    words: Vec<u64>,
+}
+
+impl Called {
+    fn new((count, place, letter): (usize, usize, char)) -> Called {
+        let letters = letters(count, place, letter);
+        let context = format!("{letter:?} at {place} of {letters:?}");
+        let (values, words) = letters.iter().enumerate().map(|(at, letter)| value(*letter, at)).unzip();
+        let letters = letters.into_iter().collect();
+        Called { context, name: name(count, place, c_type(letter)), letters, values, words }
+    }
+}
+
 fn library(ffi: &Ffi<'_>) {
     static LIBRARY: std::sync::OnceLock<std::path::PathBuf> = std::sync::OnceLock::new();
     ffi.load(LIBRARY.get_or_init(|| compiled(&source())));
@@ -94,12 +114,7 @@ fn arguments() {
     ffi(|ffi| {
         library(ffi);
         for (count, place, letter) in cases() {
-            let letters = letters(count, place, letter);
-            let context = format!("{letter:?} at {place} of {letters:?}");
-            let (values, words): (Vec<Value>, Vec<u64>) =
-                letters.iter().enumerate().map(|(at, letter)| value(*letter, at)).unzip();
-            let name = name(count, place, c_type(letter));
-            let letters: String = letters.into_iter().collect();
+            let Called { context, name, letters, values, words } = Called::new((count, place, letter));
             let arguments: Vec<&Value> = values.iter().collect();
             let bound = ffi.bound(&name, &letters, 'i');
             forget_seen();
@@ -120,12 +135,7 @@ fn arguments_of_functions_of_their_own_rank() {
             .into_iter()
             .filter(|(count, place, letter)| *count <= 8 && (*letter as usize + count + place).is_multiple_of(2))
         {
-            let letters = letters(count, place, letter);
-            let context = format!("{letter:?} at {place} of {letters:?}");
-            let (values, words): (Vec<Value>, Vec<u64>) =
-                letters.iter().enumerate().map(|(at, letter)| value(*letter, at)).unzip();
-            let name = name(count, place, c_type(letter));
-            let letters: String = letters.into_iter().collect();
+            let Called { context, name, letters, values, words } = Called::new((count, place, letter));
             let arguments: Vec<&Value> = values.iter().collect();
             let function = ffi.own_rank(&name, &letters, 'i');
             forget_seen();
@@ -150,10 +160,7 @@ fn arguments_of_callbacks() {
             if letter.is_ascii_uppercase() || "gsk".contains(letter) {
                 continue;
             }
-            let letters = letters(count, place, letter);
-            let context = format!("{letter:?} at {place} of {letters:?}");
-            let (values, words): (Vec<Value>, Vec<u64>) =
-                letters.iter().enumerate().map(|(at, letter)| value(*letter, at)).unzip();
+            let Called { context, name, letters, values, words } = Called::new((count, place, letter));
             words.iter().enumerate().for_each(|(at, word)| pass(at, &word.to_ne_bytes()));
             // More than eight come in one list.
             let rank = if count > 8 { 1 } else { count };
@@ -166,9 +173,8 @@ fn arguments_of_callbacks() {
                 });
                 Ok(int(-3))
             });
-            let letters: String = letters.into_iter().collect();
             let callback = callback(&function, &letters, 'i');
-            let name = format!("back_{}", name(count, place, c_type(letter)));
+            let name = format!("back_{name}");
             let argument = ended(&[&callback]);
             let call = || ffi.q.apply(&ffi.call_function, &[&symbol(&name), &argument]);
             let expected = values.into_iter().zip(letters.chars());
