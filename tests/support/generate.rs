@@ -375,7 +375,10 @@ fn is_odd_to_clang(ty: &Type) -> bool {
         let align = layout::of(&member.ty, Arch::HOST).expect("members have sizes").align;
         member.bits.is_some() && align == 16
     };
-    union || aggregate.members().iter().any(wide_bit_field) || has_unaligned_member(ty, 0)
+    // On x86_64 a member of no size beside a vector of 32 bytes puts both in memory.
+    let nothing = |member: &Member| layout::of(&member.ty, Arch::HOST).expect("members have sizes").size == 0;
+    let beside_nothing = contains(ty, &is_wide) && aggregate.members().iter().any(nothing);
+    union || beside_nothing || aggregate.members().iter().any(wide_bit_field) || has_unaligned_member(ty, 0)
 }
 
 /// Whether a value at that offset has a member, at any depth, that is less aligned than its type: to clang such a

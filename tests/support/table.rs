@@ -667,6 +667,11 @@ const ROWS: &[(&str, Except, &str)] = &[
     ("struct s { v32 a; } f(struct s, v16, struct s)", NarrowVectors, "a struct of a vector of 32 bytes"),
     ("union u { v32 a; float b; } f(union u)", NarrowVectors, "a union of one and floats"),
     ("struct s { v16 a, b; } f(struct s, v32)", NarrowVectors, "32 bytes of two vectors of 16"),
+    (
+        "struct e {}; struct s { struct e a; v32 b; } f(struct s, double)",
+        Both,
+        "an empty struct beside a vector of 32 bytes has no class",
+    ),
     ("int f(int, ... v32, double)", NarrowVectors, "a vector of 32 bytes among variadic arguments"),
     ("int f(v32, ... int)", Both, "a named vector of 32 bytes of a variadic function is in a register"),
     (
