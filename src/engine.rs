@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::sync::{Arc, OnceLock};
 use std::{env, fmt};
 
-use crate::abi::{Convention, Plan, Width};
+use crate::abi::{Convention, Plan, Shape, Width};
 use crate::bridge::{Bridge, Spec};
 use crate::closure::CallbackInterface;
 use crate::code::CodeStore;
@@ -104,8 +104,7 @@ impl Engine {
     /// [`Error::Unsupported`] where this machine cannot pass a type, [`Error::CodeLimit`] where there is no room for a
     /// stub. [`Error::CodeMemory`] where the system refuses memory for one and [`Tier::Jit`] was asked for.
     pub fn prepare(&self, signature: &Signature) -> Result<CallInterface> {
-        let plan = Plan::new(signature, Convention::HOST)?;
-        check_vectors(&plan)?;
+        let plan = self.plan(signature)?;
         let stub = |store: &CodeStore| {
             let (frame, name) = (FrameKind::of(&plan), StubName(signature));
             let stub = store.stub(plan.shape(), frame, &name, |code| emit::call_stub_into(&plan, code))?;
@@ -118,6 +117,30 @@ impl Engine {
             None => Entry::Trampoline,
         };
         Ok(CallInterface::new(self.clone(), plan, entry))
+    }
+
+    /// Where everything goes in calls of that signature.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where this machine cannot pass a type.
+    pub(crate) fn plan(&self, signature: &Signature) -> Result<Plan> {
+        let plan = Plan::new(signature, Convention::HOST)?;
+        check_vectors(&plan)?;
+        Ok(plan)
+    }
+
+    /// The address of a stub.
+    ///
+    /// # Errors
+    /// As for [`Engine::prepare`]; [`Error::Unsupported`] on the tier without a JIT.
+    pub(crate) fn stub(
+        &self,
+        shape: &Shape,
+        frame: FrameKind,
+        name: &dyn fmt::Display,
+        emit: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    ) -> Result<*const c_void> {
+        Ok(self.store()?.stub(shape, frame, name, emit)?.entry().as_ptr().cast())
     }
 
     /// What is needed to make closures of that signature.

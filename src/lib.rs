@@ -56,6 +56,7 @@ pub mod interface;
 pub mod library;
 pub mod map;
 mod notifier;
+pub mod pointers;
 pub mod pool;
 mod trampoline;
 pub mod types;

@@ -96,13 +96,15 @@
 6:
 
 // The register state is now: x19 context, x20 result, x9 image, vector registers loaded.
-// Load the general registers, x8 among them, the address of a result in memory.
+// Load the general registers, x8 among them, the address of a result in memory, and the static chain, which few functions
+// look at.
 
     ldp x0, x1, [x9]
     ldp x2, x3, [x9, 16]
     ldp x4, x5, [x9, 32]
     ldp x6, x7, [x9, 48]
     ldr x8, [x9, 64]
+    ldr x18, [x19, {chain}]
     ldr x16, [x19, {target}]
     blr x16
 

@@ -1,10 +1,9 @@
 // The closure entry of AArch64, AAPCS64: runs a closure's handler by its plan, with no code made at run time.
 //
-// C has called an entry of the pool (pool.s) as a function of the closure's signature; the entry jumped here with the
-// address of the closure's record in x16, and has touched no other register but x17.
+// C has called an entry, which has touched no register but x16 and x17. This is the rest of several naked functions of
+// src/trampoline/entry.rs, which differ in where they find the closure's state: they have left its address in x16.
 //
-// This is the body of a naked function of src/trampoline/entry.rs, which names it and fills in what stands in braces.
-// ../README.md explains both files.
+// What stands in braces is filled in. ../README.md explains both files.
 //
 // The frame:
 //
@@ -13,8 +12,6 @@
 //   x29 ->   x29         caller's x29
 //   sp  ->   sp          image of the registers: struct Registers, {image} bytes
 
-    .cfi_startproc
-    hint 34                         // bti c, for assemblers that do not know it
     stp x29, x30, [sp, -16]!
     .cfi_def_cfa_offset 16          // the CFA, the caller's sp at its call, is sp + 16 now
     .cfi_offset x29, -16            // and the caller's x29 is stored at CFA - 16
@@ -23,7 +20,7 @@
     .cfi_def_cfa_register x29       // from here on the CFA is x29 + 16
     sub sp, sp, {image}
 
-// The register state is now: all argument registers as C left them, x16 record.
+// The register state is now: all argument registers as C left them, x16 state.
 // Write them to the image, x8 among them, the address of a result in memory.
 
     stp x0, x1, [sp]
@@ -36,10 +33,10 @@
     stp q4, q5, [sp, {vectors} + 64]
     stp q6, q7, [sp, {vectors} + 96]
 
-// The register state is now: x16 record, sp image.
+// The register state is now: x16 state, sp image.
 // Have the handler run, and its result written to the image: enter(state, image, arguments in memory).
 
-    ldr x0, [x16, {state}]
+    mov x0, x16
     mov x1, sp
     add x2, x29, 16
     bl {enter}

@@ -109,7 +109,8 @@
 6:
 
 # The register state is now: rbx context, r12 result, r10 image, vector registers loaded.
-# Load the general registers, and al with the number of vector registers used, which variadic functions ask for.
+# Load the general registers, al with the number of vector registers used, which variadic functions ask for, and the
+# static chain, which few functions look at.
 
     mov rdi, [r10]
     mov rsi, [r10 + 8]
@@ -118,6 +119,7 @@
     mov r8, [r10 + 32]
     mov r9, [r10 + 40]
     movzx eax, byte ptr [rbx + {vector_count}]
+    mov r10, [rbx + {chain}]
     call [rbx + {target}]
 
 # The register state is now: rbx context, r12 result, the function's result in rax, rdx, xmm0, xmm1, ymm0, st0, st1.

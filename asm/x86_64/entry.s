@@ -1,10 +1,10 @@
 # The closure entry of x86_64, System V: runs a closure's handler by its plan, with no code made at run time.
 #
-# C has called an entry of the pool (pool.s) as a function of the closure's signature; the entry jumped here with the
-# address of the closure's record in r11, and has touched no other register.
+# C has called an entry, which has touched no register but r11. This is the rest of several naked functions of
+# src/trampoline/entry.rs, which differ in where they find the closure's state: they have left its address in r11, and in
+# al whether the plan has vectors of 32 bytes among the arguments.
 #
-# Intel syntax. This is the body of a naked function of src/trampoline/entry.rs, which names it and fills in what stands
-# in braces. ../README.md explains both files.
+# Intel syntax. What stands in braces is filled in. ../README.md explains both files.
 #
 # The frame:
 #
@@ -13,8 +13,6 @@
 #   rbp ->   rbp         caller's rbp
 #   rsp ->   rsp         image of the registers: struct Registers, {image} bytes
 
-    .cfi_startproc
-    endbr64
     push rbp
     .cfi_def_cfa_offset 16          # the CFA, the caller's rsp before its call, is rsp + 16 now
     .cfi_offset rbp, -16            # and the caller's rbp is stored at CFA - 16
@@ -22,7 +20,7 @@
     .cfi_def_cfa_register rbp       # from here on the CFA is rbp + 16
     sub rsp, {image}
 
-# The register state is now: all argument registers as C left them, r11 record.
+# The register state is now: all argument registers as C left them, r11 state, al whether vectors are wide.
 # Write them to the image: the vector registers whole where the plan has vectors of 32 bytes, which says that there is
 # AVX, else their 16 bytes.
 
@@ -32,8 +30,8 @@
     mov [rsp + 24], rcx
     mov [rsp + 32], r8
     mov [rsp + 40], r9
-    mov rdi, [r11 + {state}]
-    cmp byte ptr [rdi + {wide}], 0
+    mov rdi, r11
+    test al, al
     jne 2f
     movups [rsp + {vectors}], xmm0
     movups [rsp + {vectors} + 32], xmm1

@@ -372,6 +372,9 @@ impl Shape {
     /// The first word of a map stub's shape; as for bridge stubs.
     pub(crate) const MAP: u64 = u64::MAX - 1;
 
+    /// The first word of the shape of stubs over pointers; as for bridge stubs.
+    pub(crate) const POINTERS: u64 = u64::MAX - 2;
+
     pub(crate) fn new(words: Vec<u64>) -> Shape {
         let mut hasher = FxHasher::default();
         for word in &words {

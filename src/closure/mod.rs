@@ -394,7 +394,7 @@ impl Entries {
         if tier == Tier::Asm {
             let linked = |code| EntryKind { pool: Pool::Linked, code: Some(code) };
             let by_registers = register.map(|register| linked(enter_with_record_in(register)));
-            return Ok(Entries { by_slots: linked(enter_by_plan as *const c_void), by_registers, suffices });
+            return Ok(Entries { by_slots: linked(enter_by_plan()), by_registers, suffices });
         }
         let mapped = |place, code| EntryKind { pool: Pool::Mapped(place), code };
         let by_registers = register.map(|register| mapped(RecordPlace::Argument(register), None));

@@ -25,6 +25,7 @@
 use std::ffi::c_void;
 use std::fs::File;
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -100,11 +101,17 @@ impl Pool {
             Some(record) => record,
             None => self.fresh()?,
         };
-        // SAFETY: records live as long as the process.
-        let words = unsafe { record.as_ref() };
-        words.state.store(state.cast_mut(), Ordering::Relaxed);
-        words.code.store(code.cast_mut(), Ordering::Release);
-        Ok(Entry { record, pool: self })
+        let entry = Entry { record, pool: self };
+        entry.lead_to(code, state);
+        Ok(entry)
+    }
+
+    /// An entry that nobody has and that leads to [`linked::dead`](crate::trampoline::entry::dead) as yet.
+    ///
+    /// # Errors
+    /// As for [`Pool::take`].
+    pub(crate) fn take_idle(self) -> Result<Entry> {
+        self.take(linked::dead as *const c_void, ptr::null())
     }
 
     /// Makes sure that there is an entry to be taken.
@@ -141,6 +148,7 @@ impl Pool {
 }
 
 /// An entry that belongs to a closure.
+#[derive(Debug)]
 pub(crate) struct Entry {
     record: NonNull<Record>,
     pool: Pool,
@@ -159,6 +167,52 @@ impl Entry {
             }
         };
         ptr::with_exposed_provenance(address)
+    }
+
+    /// Has calls go on at `code` with that state.
+    #[inline]
+    pub(crate) fn lead_to(&self, code: *const c_void, state: *const c_void) {
+        // SAFETY: records live as long as the process.
+        let words = unsafe { self.record.as_ref() };
+        words.state.store(state.cast_mut(), Ordering::Relaxed);
+        words.code.store(code.cast_mut(), Ordering::Release);
+    }
+
+    /// Gives the entry away as one word: its record's address.
+    pub(crate) fn into_raw(self) -> NonNull<c_void> {
+        ManuallyDrop::new(self).record.cast()
+    }
+
+    /// Takes it back.
+    ///
+    /// # Safety
+    /// The word is from [`Entry::into_raw`] of an entry of the pool of [`RecordPlace::Scratch`], or of the linked one, and
+    /// was not taken back before.
+    pub(crate) unsafe fn from_raw(word: NonNull<c_void>) -> Entry {
+        let record: NonNull<Record> = word.cast();
+        let linked = linked::RECORDS.as_ptr_range().contains(&record.as_ptr().cast_const());
+        Entry { record, pool: if linked { Pool::Linked } else { Pool::Mapped(RecordPlace::Scratch) } }
+    }
+
+    /// The entry at an address that C may have, if there is one: the linked ones have their place, the others are
+    /// known by their code.
+    ///
+    /// # Safety
+    /// There are [`ENTRY_SIZE`] bytes to be read. Where it is an entry, nobody else drops it.
+    pub(crate) unsafe fn at(address: *const c_void) -> Option<ManuallyDrop<Entry>> {
+        let index = address.addr().wrapping_sub(linked::pool()) / linked::ENTRY;
+        if index < linked::POOL {
+            return Some(ManuallyDrop::new(Entry {
+                record: NonNull::from(&linked::RECORDS[index]),
+                pool: Pool::Linked,
+            }));
+        }
+        let place = RecordPlace::Scratch;
+        // SAFETY: said by the caller.
+        let code = unsafe { address.cast::<[u8; ENTRY_SIZE]>().read_unaligned() };
+        let record = NonNull::new(address.cast_mut().wrapping_byte_add(block_size()).cast())?;
+        (code == page_entry(Arch::HOST, place, block_size()))
+            .then(|| ManuallyDrop::new(Entry { record, pool: Pool::Mapped(place) }))
     }
 
     /// Has calls that come from now on go to [`linked::dead`](crate::trampoline::entry::dead).

@@ -25,6 +25,7 @@
 
 mod bridge;
 mod map;
+mod pointers;
 
 use dynasmrt::aarch64::Aarch64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
@@ -50,10 +51,11 @@ const REACH: u32 = 4080;
 
 fn number(role: Role) -> u8 {
     match role {
-        Role::Argument(number) => number,
+        Role::Argument(number) | Role::Host(number) => number,
         Role::Slots => 17,
         Role::Target => 16,
         Role::Scratch => 9,
+        Role::Chain => 18,
         Role::Result(number) => number,
         Role::Saved(number) => 19 + number,
         Role::Frame => 29,

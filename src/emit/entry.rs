@@ -24,7 +24,7 @@ pub(crate) const STATE_RUN: u32 = 0;
 
 /// Emits the entry for `plan`.
 pub(super) fn emit<A: Assembler>(plan: &Plan, mut assembler: A) -> Result<()> {
-    let frame = Frame::of(plan);
+    let frame = Frame::with_room(plan, 0);
     assembler.landing_pad();
     assembler.open_frame(false);
     assembler.reserve(frame.size, 16);
@@ -37,29 +37,38 @@ pub(super) fn emit<A: Assembler>(plan: &Plan, mut assembler: A) -> Result<()> {
 }
 
 /// What lies where below the frame pointer, in bytes from the stack pointer.
-struct Frame {
-    kept_at: u32,
+pub(super) struct Frame {
+    pub(super) kept_at: u32,
     slots_at: u32,
-    size: usize,
+    pub(super) size: usize,
 }
 
 impl Frame {
-    fn of(plan: &Plan) -> Frame {
+    /// With room for a result in registers of at least so many bytes.
+    pub(super) fn with_room(plan: &Plan, least: usize) -> Frame {
         // Registers are loaded whole, so the last part may be read beyond its end.
-        let result = if plan.result.in_memory { 0 } else { plan.result.size.next_multiple_of(8) };
+        let result = if plan.result.in_memory { 0 } else { plan.result.size.next_multiple_of(8).max(least) };
         let kept_at = result.next_multiple_of(16);
         let slots_at = kept_at + if plan.result.in_memory { 16 } else { 0 };
         let size = slots_at + (8 * plan.slots).next_multiple_of(16);
         Frame { kept_at: kept_at as u32, slots_at: slots_at as u32, size }
     }
 
-    fn slot(&self, offset: u32) -> u32 {
+    /// Makes room for so many bytes more, and says where.
+    pub(super) fn push(&mut self, bytes: usize) -> u32 {
+        let at = self.size;
+        self.size += bytes.next_multiple_of(16);
+        at as u32
+    }
+
+    /// Where the slots from that many bytes on are.
+    pub(super) fn slot(&self, offset: u32) -> u32 {
         self.slots_at + offset
     }
 }
 
 /// Stores the argument registers in their slots, whole: what is above a value in its slot is nobody's.
-fn spill_registers<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
+pub(super) fn spill_registers<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
     let mut rest = &*plan.moves;
     while let [value, after @ ..] = rest {
         rest = after;
@@ -120,7 +129,7 @@ impl Spill {
 
 /// Copies arguments in memory, and what is passed by reference, to their slots. Argument registers still hold the
 /// addresses of the latter.
-fn gather_memory<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
+pub(super) fn gather_memory<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
     for value in &plan.moves {
         if let (Place::Stack(at), Source::Slot(offset)) = (value.place, value.source) {
             assembler.load(Role::Scratch, Role::Frame, A::INCOMING + at, Width::B8);
@@ -165,7 +174,7 @@ fn run_handler<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
 }
 
 /// Loads the result registers.
-fn take_result<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
+pub(super) fn take_result<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
     if plan.result.in_memory {
         if A::RETURNS_ADDRESS {
             assembler.load(Role::Result(0), Role::Stack, frame.kept_at, Width::B8);

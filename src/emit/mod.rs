@@ -2,8 +2,8 @@
 //!
 //! Stubs are written once, against the small `Assembler` of this module; `x86_64` and `aarch64` turn each of its
 //! steps into a few instructions through dynasm. `call` is the road of a call, `entry` that of a callback, `page` what C
-//! enters first, `bridge` the road from a host's own values, `map` that of many calls at a time; what comes out are bytes
-//! that run at any address.
+//! enters first, `bridge` the road from a host's own values, `map` that of many calls at a time, `pointers` the roads both ways of
+//! libffi's interface; what comes out are bytes that run at any address.
 
 mod aarch64;
 pub(crate) mod bridge;
@@ -11,14 +11,17 @@ mod call;
 pub(crate) mod entry;
 pub(crate) mod map;
 mod page;
+pub(crate) mod pointers;
 mod x86_64;
 
+pub(crate) use entry::RECORD_STATE;
 pub use map::Steps;
-pub use page::{ENTRY_SIZE, RECORD_DISTANCE, RecordPlace, page_entry};
+pub use page::{ENTRY_SIZE, IN_PLACE_SIZE, RECORD_DISTANCE, RecordPlace, in_place_entry, page_entry};
 
 use crate::abi::{Convention, Part, Plan, Register, Width};
 use crate::bridge::Spec;
 use crate::error::{Error, Result};
+use crate::pointers::StateIn;
 use crate::types::Arch;
 use crate::types::signature::Signature;
 
@@ -144,11 +147,33 @@ pub(crate) fn map_stub_into(blueprint: &map::Blueprint<'_>, code: &mut Vec<u8>) 
     }
 }
 
+/// Emits the call stub of a signature whose arguments are given by pointers, at the end of `code`.
+pub(crate) fn pointers_call_into(blueprint: &pointers::Blueprint<'_>, chain: bool, code: &mut Vec<u8>) -> Result<()> {
+    match blueprint.plan.convention.arch() {
+        Arch::X86_64 => pointers::emit_call(blueprint, chain, x86_64::Emitter::new(code)),
+        Arch::Aarch64 => pointers::emit_call(blueprint, chain, aarch64::Emitter::new(code)),
+    }
+}
+
+/// Emits the entry of a signature whose arguments are given to handlers by pointers, at the end of `code`.
+pub(crate) fn pointers_entry_into(
+    blueprint: &pointers::Blueprint<'_>,
+    state: StateIn,
+    code: &mut Vec<u8>,
+) -> Result<()> {
+    match blueprint.plan.convention.arch() {
+        Arch::X86_64 => pointers::emit_entry(blueprint, state, x86_64::Emitter::new(code)),
+        Arch::Aarch64 => pointers::emit_entry(blueprint, state, aarch64::Emitter::new(code)),
+    }
+}
+
 /// A register by its role in a stub; each architecture gives the roles to registers of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     /// The n-th integer argument register. The stub's own parameters arrive in the first three: slots, target, result.
     Argument(u8),
+    /// The n-th integer argument register of C's own convention on the machine: where a stub's own parameters arrive.
+    Host(u8),
     /// Keeps the address of the slots while argument registers are filled.
     Slots,
     /// Keeps the target's address. Where indirect jumps are restricted, the register that may be jumped through. On the
@@ -164,6 +189,8 @@ enum Role {
     Stack,
     /// Holds a value for a moment.
     Scratch,
+    /// The static chain, by which Go and nested functions find their variables.
+    Chain,
 }
 
 /// Where a stub's own parameters arrive.

@@ -3,6 +3,8 @@
 //! An entry knows nothing but how far away its record is. It leaves the record's address in a register and goes on where
 //! the record's first word says. The bytes are written here and not by an assembler: there are two forms of them.
 
+use std::ffi::c_void;
+
 use crate::types::Arch;
 
 /// Bytes of an entry, and of a record.
@@ -71,6 +73,39 @@ fn aarch64(place: RecordPlace, distance: u32) -> [u8; ENTRY_SIZE] {
     let words = [0xd503_245f, adr, 0xf940_0011 | register << 5, 0xd61f_0220];
     let mut code = [0; ENTRY_SIZE];
     for (bytes, word) in code.chunks_exact_mut(4).zip(words) {
+        bytes.copy_from_slice(&u32::to_le_bytes(word));
+    }
+    code
+}
+
+/// Bytes of an entry that stands in memory of the caller's own: what libffi reserves for one in its closures.
+pub const IN_PLACE_SIZE: usize = if cfg!(target_arch = "x86_64") { 32 } else { 24 };
+
+/// The bytes of an entry for memory that is executable and writable and belongs to whoever asks: nothing but its state
+/// and the code that it leads to is anywhere else. It may be called through any address that it is mapped at.
+///
+/// The state, the words of [`StateIn::Place`](crate::pointers::StateIn::Place), stands right behind it.
+pub fn in_place_entry(code: *const c_void) -> [u8; IN_PLACE_SIZE] {
+    let mut bytes = [0; IN_PLACE_SIZE];
+    let target = IN_PLACE_SIZE - 8;
+    bytes[..in_place_code().len()].copy_from_slice(&in_place_code());
+    bytes[target..].copy_from_slice(&(code.expose_provenance() as u64).to_le_bytes());
+    bytes
+}
+
+/// endbr64; lea r11, [rip + 21], from 11 to 32; jmp [rip + 7], from 17 to 24
+#[cfg(target_arch = "x86_64")]
+const fn in_place_code() -> [u8; 17] {
+    [0xf3, 0x0f, 0x1e, 0xfa, 0x4c, 0x8d, 0x1d, 21, 0, 0, 0, 0xff, 0x25, 7, 0, 0, 0]
+}
+
+/// bti c; adr x16, 20, from 4 to 24; ldr x17, 8, from 8 to 16; br x17
+#[cfg(target_arch = "aarch64")]
+fn in_place_code() -> [u8; 16] {
+    let adr = 0x1000_0000 | (20 >> 2) << 5 | 16;
+    let ldr = 0x5800_0000 | (8 >> 2) << 5 | 17;
+    let mut code = [0; 16];
+    for (bytes, word) in code.chunks_exact_mut(4).zip([0xd503_245f, adr, ldr, 0xd61f_0220]) {
         bytes.copy_from_slice(&u32::to_le_bytes(word));
     }
     code

@@ -61,6 +61,7 @@ macro_rules! with_memory {
 
 mod bridge;
 mod map;
+mod pointers;
 
 /// Numbers of the registers that have no role: rcx, free after the call, and the stack pointer.
 const RCX: u8 = 1;
@@ -68,10 +69,11 @@ const RSP: u8 = 4;
 
 fn number(role: Role) -> u8 {
     match role {
-        Role::Argument(number) => ARGUMENTS[usize::from(number)],
+        Role::Argument(number) | Role::Host(number) => ARGUMENTS[usize::from(number)],
         Role::Slots => 10,
         Role::Target => 11,
         Role::Scratch => 0,
+        Role::Chain => 10,
         Role::Result(number) => RESULTS[usize::from(number)],
         Role::Saved(number) => SAVED[usize::from(number)],
         Role::Frame => 5,

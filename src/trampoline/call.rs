@@ -10,6 +10,7 @@
 
 use std::ffi::c_void;
 use std::mem::offset_of;
+use std::ptr;
 
 use crate::Slot;
 use crate::abi::{Block, BlockPlace, Move, Place, Plan, Register, Source, Width};
@@ -25,6 +26,8 @@ pub(crate) const STUB: StubFunction = call;
 pub(crate) struct Context {
     target: *const c_void,
     plan: *const Plan,
+    /// What the static chain's register has in the call.
+    chain: *const c_void,
     /// Bytes of arguments in memory and copies.
     area: usize,
     /// What the area's address is masked with to be aligned.
@@ -51,9 +54,15 @@ const STORE_X87_PAIR: u8 = 8;
 impl Context {
     /// The plan has to stay where it is as long as the context is in use.
     pub(crate) fn new(target: *const c_void, plan: &Plan) -> Context {
+        Context::with_chain(target, plan, ptr::null())
+    }
+
+    /// The same with a static chain, for functions that have one.
+    pub(crate) fn with_chain(target: *const c_void, plan: &Plan, chain: *const c_void) -> Context {
         Context {
             target,
             plan,
+            chain,
             area: plan.area(),
             align_mask: plan.align.wrapping_neg(),
             copies_at: plan.copies_at(),
@@ -102,6 +111,7 @@ unsafe extern "C-unwind" fn call(slots: *const Slot, context: *const c_void, res
         vectors = const offset_of!(Registers, vectors),
         x87 = const offset_of!(Registers, x87),
         target = const offset_of!(Context, target),
+        chain = const offset_of!(Context, chain),
         area = const offset_of!(Context, area),
         align_mask = const offset_of!(Context, align_mask),
         vector_bytes = const offset_of!(Context, vector_bytes),
@@ -127,6 +137,7 @@ unsafe extern "C-unwind" fn call(slots: *const Slot, context: *const c_void, res
         image = const size_of::<Registers>(),
         vectors = const offset_of!(Registers, vectors),
         target = const offset_of!(Context, target),
+        chain = const offset_of!(Context, chain),
         area = const offset_of!(Context, area),
         align_mask = const offset_of!(Context, align_mask),
         vector_bytes = const offset_of!(Context, vector_bytes),

@@ -4,10 +4,12 @@
 use std::ffi::c_void;
 use std::mem::{MaybeUninit, offset_of};
 
+use crate::Slot;
 use crate::abi::{BlockPlace, Move, Place, Plan, Register, Source, Width};
 use crate::closure::{State, note_call_of_the_dead};
 use crate::code::entries::Record;
 use crate::emit::entry::part_width;
+use crate::pointers::{HandlerWords, StateIn};
 use crate::trampoline::{Registers, Vector, Word};
 use crate::value::SlotBuffer;
 
@@ -45,32 +47,80 @@ unsafe extern "C-unwind" fn pool_code() {
     );
 }
 
+/// Entries by a plan: `asm/<architecture>/entry.s`, behind a few instructions that find the closure's state, put its
+/// address in r11 or x16, and say in al whether the plan has vectors of 32 bytes among the arguments.
+macro_rules! entries_by_plan {
+    ($($(#[$meta:meta])* $name:ident: $enter:ident, [$($x86_64:literal)*], [$($aarch64:literal)*];)*) => { $(
+        $(#[$meta])*
+        #[unsafe(naked)]
+        unsafe extern "C-unwind" fn $name() {
+            #[cfg(target_arch = "x86_64")]
+            std::arch::naked_asm!(
+                ".cfi_startproc",
+                "endbr64",
+                $($x86_64,)*
+                include_str!("../../asm/x86_64/entry.s"),
+                image = const size_of::<Registers>(),
+                vectors = const offset_of!(Registers, vectors),
+                x87 = const offset_of!(Registers, x87),
+                wide_result = const WIDE_RESULT,
+                x87_result = const X87_RESULT,
+                enter = sym $enter,
+            );
+            #[cfg(target_arch = "aarch64")]
+            std::arch::naked_asm!(
+                ".cfi_startproc",
+                "hint 34", // bti c, for assemblers that do not know it
+                $($aarch64,)*
+                include_str!("../../asm/aarch64/entry.s"),
+                image = const size_of::<Registers>(),
+                vectors = const offset_of!(Registers, vectors),
+                enter = sym $enter,
+            );
+        }
+    )* };
+}
+
+entries_by_plan! {
+    by_plan: enter, ["mov r11, [r11 + 8]" "mov al, [r11 + 28]"], ["ldr x16, [x16, 8]"];
+    by_record: enter_pointers, ["mov r11, [r11 + 8]" "xor eax, eax"], ["ldr x16, [x16, 8]"];
+    in_place: enter_pointers, ["xor eax, eax"], [];
+    by_chain: enter_chain, ["mov r11, r10" "xor eax, eax"], ["mov x16, x18"];
+}
+
+#[cfg(target_arch = "x86_64")]
+entries_by_plan! {
+    wide_by_record: enter_pointers, ["mov r11, [r11 + 8]" "mov eax, 1"], [];
+    wide_in_place: enter_pointers, ["mov eax, 1"], [];
+    wide_by_chain: enter_chain, ["mov r11, r10" "mov eax, 1"], [];
+}
+
+const _: () = assert!(Record::STATE == 8, "as the entries have it");
+#[cfg(target_arch = "x86_64")]
+const _: () = assert!(State::WIDE == 28, "as the entries have it");
+
 /// What the record of a closure's entry names for [`Record::code`] where closures are entered by their plan.
-///
-/// # Safety
-/// It is reached through an entry only, whose record has the state of a closure.
-#[unsafe(naked)]
-pub(crate) unsafe extern "C-unwind" fn enter_by_plan() {
+pub(crate) fn enter_by_plan() -> *const c_void {
+    by_plan as *const c_void
+}
+
+/// The entry by a plan of callbacks over pointers, whose state is found so; `wide` where the plan has vectors of 32 bytes
+/// among the arguments.
+pub(crate) fn pointers_entry(state: StateIn, wide: bool) -> *const c_void {
     #[cfg(target_arch = "x86_64")]
-    std::arch::naked_asm!(
-        include_str!("../../asm/x86_64/entry.s"),
-        image = const size_of::<Registers>(),
-        vectors = const offset_of!(Registers, vectors),
-        x87 = const offset_of!(Registers, x87),
-        state = const Record::STATE,
-        wide = const State::WIDE,
-        wide_result = const WIDE_RESULT,
-        x87_result = const X87_RESULT,
-        enter = sym enter,
-    );
-    #[cfg(target_arch = "aarch64")]
-    std::arch::naked_asm!(
-        include_str!("../../asm/aarch64/entry.s"),
-        image = const size_of::<Registers>(),
-        vectors = const offset_of!(Registers, vectors),
-        state = const Record::STATE,
-        enter = sym enter,
-    );
+    if wide {
+        return match state {
+            StateIn::Record => wide_by_record as *const c_void,
+            StateIn::Place => wide_in_place as *const c_void,
+            StateIn::Chain => wide_by_chain as *const c_void,
+        };
+    }
+    debug_assert!(cfg!(target_arch = "x86_64") || !wide, "no register is that wide");
+    match state {
+        StateIn::Record => by_record as *const c_void,
+        StateIn::Place => in_place as *const c_void,
+        StateIn::Chain => by_chain as *const c_void,
+    }
 }
 
 /// What the record of an entry without a closure names: notes the call, and returns zero.
@@ -158,19 +208,56 @@ const X87_PAIR_RESULT: u8 = 3;
 /// # Safety
 /// `state` is that of a closure, and C's arguments are in `image` and `incoming` as the closure's plan says.
 unsafe extern "C" fn enter(state: *const State, image: *mut Registers, incoming: *const u8) -> u8 {
+    // SAFETY: the state is there as long as its handler runs; the caller says the rest.
+    unsafe { run((*state).plan(), image, incoming, |slots, result| (*state).run(slots, result)) }
+}
+
+/// The same for the words of a handler over pointers.
+///
+/// # Safety
+/// `state` is that of a handler of [`StateIn::Record`] or [`StateIn::Place`]; the rest is as for [`enter`].
+unsafe extern "C-unwind" fn enter_pointers(state: *const c_void, image: *mut Registers, incoming: *const u8) -> u8 {
+    // SAFETY: said by the caller.
+    unsafe { run_pointers(HandlerWords::read(state, StateIn::Record), image, incoming) }
+}
+
+/// The same for [`StateIn::Chain`].
+///
+/// # Safety
+/// As for [`enter_pointers`].
+unsafe extern "C-unwind" fn enter_chain(state: *const c_void, image: *mut Registers, incoming: *const u8) -> u8 {
+    // SAFETY: said by the caller.
+    unsafe { run_pointers(HandlerWords::read(state, StateIn::Chain), image, incoming) }
+}
+
+/// # Safety
+/// As for [`enter_pointers`], with the words of the state.
+unsafe fn run_pointers(words: HandlerWords, image: *mut Registers, incoming: *const u8) -> u8 {
+    // SAFETY: said by the caller.
+    unsafe {
+        let interface = words.interface();
+        run(interface.plan(), image, incoming, |slots, result| interface.run(words, slots, result.cast()))
+    }
+}
+
+/// Gathers the arguments in slots, has `handler` run, and writes its result to the image; says where the result is.
+///
+/// # Safety
+/// C's arguments are in `image` and `incoming` as the plan says. The handler writes no more than the result, in whole
+/// words.
+#[inline(always)]
+unsafe fn run(plan: &Plan, image: *mut Registers, incoming: *const u8, handler: impl FnOnce(*mut Slot, *mut u8)) -> u8 {
     /// Any result in registers, and room behind it for what is read with its last part.
     #[repr(C, align(32))]
     struct Room([MaybeUninit<u8>; 96]);
 
-    // SAFETY: the state is there as long as its handler runs.
-    let plan = unsafe { (*state).plan() };
     let mut slots = SlotBuffer::new(plan.slots);
     let mut room = Room([MaybeUninit::uninit(); 96]);
     // SAFETY: said by the caller; the slots are the plan's, and a result in memory has its address in the image.
     unsafe {
         gather(plan, image, incoming, slots.as_mut_ptr().cast());
         let result = result_address(plan, image).unwrap_or(room.0.as_mut_ptr().cast());
-        (*state).run(slots.as_mut_ptr(), result);
+        handler(slots.as_mut_ptr(), result);
         if plan.result.in_memory {
             (&raw mut (*image).general).cast::<*mut u8>().write(result);
             return PLAIN_RESULT;

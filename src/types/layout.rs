@@ -51,6 +51,15 @@ impl AggregateLayout {
     pub fn offset(&self, member: usize) -> usize {
         self.bit_offsets[member] / 8
     }
+
+    /// The same with padding at the end, up to a size of at least so many bytes.
+    pub(super) fn with_least_size(mut self, bytes: usize) -> Result<AggregateLayout> {
+        if bytes > MAX_SIZE {
+            return Err(Error::invalid_type(format!("{bytes} bytes are too large")));
+        }
+        self.size = self.size.max(bytes.next_multiple_of(self.align));
+        Ok(self)
+    }
 }
 
 /// Size and alignment of any type that has them.

@@ -547,6 +547,7 @@ pub struct Aggregate {
     members: Vec<Member>,
     packed: bool,
     align: Option<usize>,
+    least_size: usize,
     layouts: [AggregateLayout; 2],
 }
 
@@ -606,12 +607,13 @@ pub struct AggregateBuilder {
     members: Vec<Member>,
     packed: bool,
     align: Option<usize>,
+    least_size: usize,
 }
 
 impl AggregateBuilder {
     /// An aggregate without members.
     pub fn new(kind: AggregateKind) -> AggregateBuilder {
-        AggregateBuilder { kind, tag: None, members: Vec::new(), packed: false, align: None }
+        AggregateBuilder { kind, tag: None, members: Vec::new(), packed: false, align: None, least_size: 0 }
     }
 
     /// Names it.
@@ -654,6 +656,14 @@ impl AggregateBuilder {
         self
     }
 
+    /// Says that the whole has at least so many bytes: more than its members take, where not all of them are described.
+    /// What is behind them is padding. C has no word for it.
+    #[must_use]
+    pub fn sized(mut self, bytes: usize) -> Self {
+        self.least_size = bytes;
+        self
+    }
+
     /// Lays it out.
     ///
     /// # Errors
@@ -661,10 +671,12 @@ impl AggregateBuilder {
     /// alignment is no power of two, or the whole is too large.
     pub fn build(self) -> Result<Type> {
         layout::check_members(self.kind, &self.members, self.align)?;
-        let lay_out = |arch| layout::lay_out(self.kind, &self.members, self.packed, self.align, arch);
+        let lay_out = |arch| {
+            layout::lay_out(self.kind, &self.members, self.packed, self.align, arch)?.with_least_size(self.least_size)
+        };
         let layouts = [lay_out(Arch::X86_64)?, lay_out(Arch::Aarch64)?];
-        let AggregateBuilder { kind, tag, members, packed, align } = self;
-        Ok(Type::Aggregate(Arc::new(Aggregate { kind, tag, members, packed, align, layouts })))
+        let AggregateBuilder { kind, tag, members, packed, align, least_size } = self;
+        Ok(Type::Aggregate(Arc::new(Aggregate { kind, tag, members, packed, align, least_size, layouts })))
     }
 }
 

@@ -1,0 +1,81 @@
+//! `ffi_call`: from a `ffi_cif` to the machine code of its signature in a few instructions.
+
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use crate::cif::ffi_cif;
+use crate::prepared::Prepared;
+
+/// Calls a function. Integers narrower than `ffi_arg` come back as one; every other result has its own size.
+///
+/// # Safety
+/// `cif` was prepared, and `function` has its signature. `avalue` has the address of each argument; `rvalue` is the
+/// address of room for the result, or null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn ffi_call(
+    cif: *mut ffi_cif,
+    function: *const c_void,
+    rvalue: *mut c_void,
+    avalue: *mut *mut c_void,
+) {
+    // SAFETY: said by the caller.
+    unsafe {
+        let prepared = ffi_cif::prepared(cif);
+        if rvalue.is_null() {
+            return call_for_nothing(prepared, function, avalue, ptr::null());
+        }
+        prepared.call()((&raw const *prepared).cast(), function, rvalue, avalue, ptr::null());
+    }
+}
+
+/// Calls a function with a static chain, as Go's have: `closure` is in r10, or in x18 on AArch64.
+///
+/// # Safety
+/// As for [`ffi_call`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn ffi_call_go(
+    cif: *mut ffi_cif,
+    function: *const c_void,
+    rvalue: *mut c_void,
+    avalue: *mut *mut c_void,
+    closure: *mut c_void,
+) {
+    // SAFETY: said by the caller.
+    unsafe {
+        let prepared = ffi_cif::prepared(cif);
+        if rvalue.is_null() {
+            return call_for_nothing(prepared, function, avalue, closure);
+        }
+        prepared.call_with_chain()((&raw const *prepared).cast(), function, rvalue, avalue, closure);
+    }
+}
+
+/// Calls a function whose result nobody wants, or that has none.
+///
+/// # Safety
+/// As for [`ffi_call`].
+#[inline(never)]
+unsafe fn call_for_nothing(
+    prepared: &Prepared,
+    function: *const c_void,
+    avalue: *mut *mut c_void,
+    chain: *const c_void,
+) {
+    /// Room for most results, aligned as any is.
+    #[repr(C, align(64))]
+    struct Room([MaybeUninit<u8>; 256]);
+
+    let call = if chain.is_null() { prepared.call() } else { prepared.call_with_chain() };
+    let size = prepared.interface.result_room();
+    let mut room = Room([MaybeUninit::uninit(); 256]);
+    let mut large: Vec<Room> = Vec::new();
+    let result: *mut c_void = if size <= size_of::<Room>() {
+        (&raw mut room).cast()
+    } else {
+        large.reserve_exact(size.div_ceil(size_of::<Room>()));
+        large.as_mut_ptr().cast()
+    };
+    // SAFETY: said by the caller; there is room for the result.
+    unsafe { call((&raw const *prepared).cast(), function, result, avalue, chain) };
+}
