@@ -33,7 +33,7 @@ pub mod abi {
     pub const DEFAULT: ffi_abi = UNIX64;
 
     /// The engine's convention for one of libffi's.
-    pub(super) fn convention(abi: ffi_abi) -> Option<Convention> {
+    pub(crate) fn convention(abi: ffi_abi) -> Option<Convention> {
         match abi {
             UNIX64 => Some(Convention::SysV64),
             _ => None,
@@ -54,7 +54,7 @@ pub mod abi {
     pub const DEFAULT: ffi_abi = SYSV;
 
     /// The engine's convention for one of libffi's.
-    pub(super) fn convention(abi: ffi_abi) -> Option<Convention> {
+    pub(crate) fn convention(abi: ffi_abi) -> Option<Convention> {
         matches!(abi, SYSV | WIN64).then_some(Convention::Aapcs64)
     }
 }

@@ -14,7 +14,7 @@ use std::ptr;
 use jitcall::Engine;
 use jitcall::pointers::{Entry, Handler, IN_PLACE_SIZE, StateIn, in_place_entry, publish_code};
 
-use crate::cif::ffi_cif;
+use crate::cif::{abi, ffi_cif};
 use crate::{FFI_BAD_ABI, FFI_BAD_TYPEDEF, FFI_OK, ffi_status};
 
 /// Bytes at the start of a closure that are ours.
@@ -100,6 +100,10 @@ pub unsafe extern "C" fn ffi_prep_closure_loc(
         return FFI_BAD_TYPEDEF;
     }
     // SAFETY: said by the caller.
+    if abi::convention(unsafe { (*cif).abi }).is_none() {
+        return FFI_BAD_ABI;
+    }
+    // SAFETY: said by the caller.
     unsafe {
         let prepared = ffi_cif::prepared(cif);
         (&raw mut (*closure).cif).write(cif);
@@ -145,6 +149,10 @@ pub unsafe extern "C" fn ffi_prep_go_closure(
     fun: Option<Handler>,
 ) -> ffi_status {
     if closure.is_null() || cif.is_null() {
+        return FFI_BAD_TYPEDEF;
+    }
+    // SAFETY: said by the caller.
+    if abi::convention(unsafe { (*cif).abi }).is_none() {
         return FFI_BAD_ABI;
     }
     // SAFETY: said by the caller.

@@ -44,7 +44,8 @@ unsafe fn check_at(ty: *mut ffi_type, words: &mut impl Words, depth: usize) -> R
         kind::STRUCT | kind::COMPLEX | kind::VECTOR => {}
         kind::VOID..=kind::SINT128 => {
             words.push(kind.into());
-            return Ok(());
+            // SAFETY: said by the caller.
+            return if unsafe { ffi_type::layout(ty).0 } == 0 { Err(FFI_BAD_TYPEDEF) } else { Ok(()) };
         }
         _ => return Err(FFI_BAD_TYPEDEF),
     }
