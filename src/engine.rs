@@ -17,6 +17,7 @@ use crate::error::{Error, Result, explain};
 use crate::guard;
 use crate::interface::{CallInterface, Entry};
 use crate::map;
+use crate::types::Arch;
 use crate::types::signature::Signature;
 
 /// The variable that chooses the tier of engines that are not told one: `jit` or `asm`.
@@ -124,7 +125,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Unsupported`] where this machine cannot pass a type.
     pub(crate) fn plan(&self, signature: &Signature) -> Result<Plan> {
-        let plan = Plan::new(signature, Convention::HOST)?;
+        let plan = Plan::new(signature, Convention::of_signature(signature, Arch::HOST)?)?;
         check_vectors(&plan)?;
         Ok(plan)
     }
@@ -161,7 +162,11 @@ impl Engine {
     pub fn bridge(&self, spec: &Spec, callee: &Signature) -> Result<Bridge> {
         let store = self.store()?;
         let errno = errno::thread_offset().ok_or_else(|| Error::unsupported("errno far from the thread pointer"))?;
-        let blueprint = Blueprint::new(spec, callee, Convention::HOST, errno)?;
+        let convention = Convention::of_signature(callee, Arch::HOST)?;
+        if convention != Convention::HOST {
+            return Err(Error::unsupported(format!("a bridge to {callee}: it is not of C's own convention")));
+        }
+        let blueprint = Blueprint::new(spec, callee, convention, errno)?;
         let (shape, name) = (blueprint.shape(), BridgeName(callee));
         let stub = store.stub(&shape, FrameKind::Framed, &name, |code| emit::bridge_stub_into(&blueprint, code))?;
         Ok(Bridge::new(self.clone(), stub.entry(), blueprint))

@@ -30,7 +30,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use crate::Slot;
-use crate::abi::{Plan, Width};
+use crate::abi::Plan;
 use crate::code::entries::{self, Pool};
 use crate::code::profile::{EntryName, StubName};
 use crate::code::unwind::FrameKind;
@@ -90,8 +90,6 @@ pub struct Interface {
     /// Of an integer result that is written as a word: whether it is signed.
     word: Option<bool>,
     signature: Signature,
-    /// Whether the plan has vectors of 32 bytes among its arguments.
-    wide: bool,
 }
 
 impl Interface {
@@ -107,9 +105,8 @@ impl Interface {
             Type::Bool => Some(false),
             ty => ty.as_integer().filter(|integer| integer.size() < 8).map(|integer| integer.is_signed(Arch::HOST)),
         };
-        let wide = plan.moves.iter().any(|value| value.width == Width::B32);
         let calls = CallInterface::new(engine.clone(), plan, CallEntry::Trampoline);
-        Ok(Interface { calls, sizes, word, signature: signature.clone(), wide })
+        Ok(Interface { calls, sizes, word, signature: signature.clone() })
     }
 
     /// Where everything goes.
@@ -183,7 +180,7 @@ impl Interface {
         let (shape, name) = (blueprint.entry_shape(state), EntryName(&self.signature));
         let emit = |code: &mut Vec<u8>| emit::pointers_entry_into(&blueprint, state, code);
         let entry = self.calls.engine().stub(&shape, FrameKind::Framed, &name, emit);
-        entry.unwrap_or_else(|_| pointers_entry(state, self.wide))
+        entry.unwrap_or_else(|_| pointers_entry(state, self.plan()))
     }
 
     fn blueprint(&self) -> Blueprint<'_> {

@@ -1,7 +1,7 @@
 //! Where a calling convention puts it: a [`Plan`] says, for one signature, which register or stack slot holds what.
 //!
 //! One vocabulary serves every convention; each convention is a file that fills it in by the rules it cites
-//! (`sysv64`, `aapcs64`). Whoever moves values reads plans and knows no convention: the code emitter
+//! (`sysv64`, `win64`, `aapcs64`). Whoever moves values reads plans and knows no convention: the code emitter
 //! ([`crate::emit`]), the trampolines that work without one, and `jitcall show`.
 //!
 //! Arguments come from *slots*: 8-byte units, `ceil(size / 8)` for an argument, starting at a multiple of 16 bytes
@@ -10,6 +10,7 @@
 
 mod aapcs64;
 mod sysv64;
+mod win64;
 
 use std::fmt;
 use std::hash::Hasher;
@@ -37,6 +38,8 @@ pub enum Convention {
     SysV64,
     /// The procedure call standard of AArch64, as Linux uses it.
     Aapcs64,
+    /// Windows on x86_64, with Linux's types: `__attribute__((ms_abi))`.
+    Win64,
 }
 
 impl Convention {
@@ -54,8 +57,30 @@ impl Convention {
     /// The architecture it belongs to.
     pub const fn arch(self) -> Arch {
         match self {
-            Convention::SysV64 => Arch::X86_64,
+            Convention::SysV64 | Convention::Win64 => Arch::X86_64,
             Convention::Aapcs64 => Arch::Aarch64,
+        }
+    }
+
+    /// The convention by which functions of a signature are called on that architecture: the one that it names, else C's.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the architecture does not have it.
+    pub fn of_signature(signature: &Signature, arch: Arch) -> Result<Convention> {
+        match signature.convention() {
+            None => Ok(Convention::of(arch)),
+            Some(convention) if convention.arch() == arch => Ok(convention),
+            Some(convention) => Err(Error::unsupported(format!("{signature}: {convention} on {arch}"))),
+        }
+    }
+
+    /// The number that the n-th general argument register has among those of C's own convention on the architecture.
+    ///
+    /// Windows' are among System V's: rcx rdx r8 r9 of rdi rsi rdx rcx r8 r9.
+    pub(crate) const fn general_number(self, number: u8) -> u8 {
+        match self {
+            Convention::SysV64 | Convention::Aapcs64 => number,
+            Convention::Win64 => [3, 2, 4, 5][number as usize],
         }
     }
 
@@ -63,6 +88,7 @@ impl Convention {
     pub fn argument_register(self, register: Register) -> String {
         match self {
             Convention::SysV64 => sysv64::argument_register(register),
+            Convention::Win64 => win64::argument_register(register),
             Convention::Aapcs64 => aapcs64::register(register),
         }
     }
@@ -71,6 +97,7 @@ impl Convention {
     pub fn result_register(self, register: Register) -> String {
         match self {
             Convention::SysV64 => sysv64::result_register(register),
+            Convention::Win64 => win64::result_register(register),
             Convention::Aapcs64 => aapcs64::register(register),
         }
     }
@@ -81,6 +108,7 @@ impl fmt::Display for Convention {
         f.write_str(match self {
             Convention::SysV64 => "System V x86_64",
             Convention::Aapcs64 => "AAPCS64",
+            Convention::Win64 => "Windows x86_64",
         })
     }
 }
@@ -319,6 +347,7 @@ impl Plan {
         planner.result.width = scalar_width(signature.result(), convention.arch());
         match convention {
             Convention::SysV64 => sysv64::plan(signature, &mut planner)?,
+            Convention::Win64 => win64::plan(signature, &mut planner)?,
             Convention::Aapcs64 => aapcs64::plan(signature, &mut planner)?,
         }
         planner.finish()

@@ -45,7 +45,9 @@ impl Entrance {
             )));
         }
         let plan = Plan::new(signature, convention)?;
-        let register = free_register(signature, convention)?;
+        // Handlers are Rust's, of C's own convention.
+        let own = convention == Convention::of(convention.arch());
+        let register = if own { free_register(signature, convention)? } else { None };
         Ok(Entrance { register, suffices: register.is_some() && fits_registers(&plan), plan })
     }
 }

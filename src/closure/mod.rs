@@ -124,7 +124,8 @@ impl Interface {
 
 impl CallbackInterface {
     pub(crate) fn new(engine: &Engine, signature: &Signature) -> Result<CallbackInterface> {
-        let Entrance { plan, register, suffices } = Entrance::of(signature, Convention::HOST)?;
+        let Entrance { plan, register, suffices } =
+            Entrance::of(signature, Convention::of_signature(signature, Arch::HOST)?)?;
         crate::engine::check_vectors(&plan)?;
         let tier = engine.tier();
         let entries = match Entries::new(engine, signature, &plan, register, suffices, tier) {
@@ -394,7 +395,7 @@ impl Entries {
         if tier == Tier::Asm {
             let linked = |code| EntryKind { pool: Pool::Linked, code: Some(code) };
             let by_registers = register.map(|register| linked(enter_with_record_in(register)));
-            return Ok(Entries { by_slots: linked(enter_by_plan()), by_registers, suffices });
+            return Ok(Entries { by_slots: linked(enter_by_plan(plan)), by_registers, suffices });
         }
         let mapped = |place, code| EntryKind { pool: Pool::Mapped(place), code };
         let by_registers = register.map(|register| mapped(RecordPlace::Argument(register), None));

@@ -51,7 +51,7 @@ const REACH: u32 = 4080;
 
 fn number(role: Role) -> u8 {
     match role {
-        Role::Argument(number) | Role::Host(number) => number,
+        Role::Argument(number) => number,
         Role::Slots => 17,
         Role::Target => 16,
         Role::Scratch => 9,
@@ -243,6 +243,14 @@ impl Assembler for Emitter<'_> {
 
     fn leave_wide_vectors(&mut self) {
         // No register is wider than what all code uses.
+    }
+
+    fn save_preserved(&mut self, _at: u32) {
+        // There is no other convention.
+    }
+
+    fn restore_preserved(&mut self, _at: u32) {
+        // There is no other convention.
     }
 
     fn load_x87(&mut self, _at: u32) {

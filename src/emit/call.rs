@@ -35,7 +35,7 @@ pub(super) fn emit<A: Assembler>(plan: &Plan, mut assembler: A) -> Result<()> {
 
 /// The target's address leaves its argument register where that is filled, or where a jump could not go through it.
 fn set_target_aside<A: Assembler>(plan: &Plan, assembler: &mut A) -> Role {
-    let filled = plan.moves.iter().any(|value| argument_register(value) == Some(TARGET_IN));
+    let filled = plan.moves.iter().any(|value| argument_register(plan, value) == Some(TARGET_IN));
     let reachable = plan.needs_frame() || A::JUMPS_THROUGH_ANY;
     if !filled && plan.blocks.is_empty() && reachable {
         return TARGET_IN;
@@ -47,7 +47,8 @@ fn set_target_aside<A: Assembler>(plan: &Plan, assembler: &mut A) -> Role {
 /// The address of the slots stays in its argument register, which is filled last, unless something else needs that
 /// register before.
 fn set_slots_aside<A: Assembler>(plan: &Plan, assembler: &mut A) -> Role {
-    let claimed = |value: &Move| argument_register(value) == Some(SLOTS_IN) && !matches!(value.source, Source::Slot(_));
+    let claimed =
+        |value: &Move| argument_register(plan, value) == Some(SLOTS_IN) && !matches!(value.source, Source::Slot(_));
     if plan.blocks.is_empty() && !plan.moves.iter().any(claimed) {
         return SLOTS_IN;
     }
@@ -56,11 +57,16 @@ fn set_slots_aside<A: Assembler>(plan: &Plan, assembler: &mut A) -> Role {
 }
 
 /// The general register that a move fills.
-pub(super) fn argument_register(value: &Move) -> Option<Role> {
+pub(super) fn argument_register(plan: &Plan, value: &Move) -> Option<Role> {
     match value.place {
-        Place::Register(Register::Gpr(number)) => Some(Role::Argument(number)),
+        Place::Register(Register::Gpr(number)) => Some(general(plan, number)),
         _ => None,
     }
+}
+
+/// The n-th general argument register of the plan's convention.
+pub(super) fn general(plan: &Plan, number: u8) -> Role {
+    Role::Argument(plan.convention.general_number(number))
 }
 
 /// Copies arguments to the stack.
@@ -89,7 +95,7 @@ fn fill_area<A: Assembler>(plan: &Plan, assembler: &mut A, slots: Role) {
 /// register that the address of the slots may still be in.
 fn fill_registers<A: Assembler>(plan: &Plan, assembler: &mut A, slots: Role) {
     for value in plan.moves.iter().filter(|value| value.source == Source::Result) {
-        if let Some(register) = argument_register(value) {
+        if let Some(register) = argument_register(plan, value) {
             assembler.copy(register, RESULT_IN);
         }
     }
@@ -104,6 +110,10 @@ fn fill_registers<A: Assembler>(plan: &Plan, assembler: &mut A, slots: Role) {
                 if paired {
                     rest = &after[1..];
                 }
+                let register = match register {
+                    Register::Gpr(number) => Register::Gpr(plan.convention.general_number(number)),
+                    other => other,
+                };
                 let load = Load { register, offset, width: value.width, paired };
                 if load.overwrites(slots) {
                     last = Some(load);
@@ -112,7 +122,7 @@ fn fill_registers<A: Assembler>(plan: &Plan, assembler: &mut A, slots: Role) {
                 }
             }
             (Register::Gpr(number), Source::Copy(offset)) => {
-                assembler.address(Role::Argument(number), plan.copies_at() as u32 + offset);
+                assembler.address(general(plan, number), plan.copies_at() as u32 + offset);
             }
             _ => {}
         }
@@ -133,7 +143,7 @@ fn is_next(first: &Move, second: &Move) -> bool {
     registers && first.width == second.width && from as usize + first.width.bytes() == next as usize
 }
 
-/// A register, or that one and the next, filled from the slots.
+/// A register, by its number in C's own convention, or that one and the next, filled from the slots.
 struct Load {
     register: Register,
     offset: u32,

@@ -5,13 +5,14 @@
 //!
 //! ```text
 //!   frame pointer   INCOMING bytes below the arguments in memory
+//!                   registers that only C's caller's convention preserves
 //!   sp + slots_at   the arguments, in slots
 //!   sp + kept_at    the address of a result in memory
 //!   sp              the result, as the handler leaves it
 //! ```
 
-use crate::abi::{BlockPlace, Move, Part, Place, Plan, Register, Source, Width};
-use crate::emit::call::argument_register;
+use crate::abi::{BlockPlace, Convention, Move, Part, Place, Plan, Register, Source, Width};
+use crate::emit::call::{argument_register, general};
 use crate::emit::{Assembler, RESULT_IN, Role};
 use crate::error::Result;
 
@@ -28,18 +29,39 @@ pub(super) fn emit<A: Assembler>(plan: &Plan, mut assembler: A) -> Result<()> {
     assembler.landing_pad();
     assembler.open_frame(false);
     assembler.reserve(frame.size, 16);
+    save_preserved(&frame, &mut assembler);
     spill_registers(plan, &frame, &mut assembler);
     gather_memory(plan, &frame, &mut assembler);
     run_handler(plan, &frame, &mut assembler);
     take_result(plan, &frame, &mut assembler);
+    restore_preserved(&frame, &mut assembler);
     assembler.close_frame();
     assembler.finish()
 }
+
+/// Saves what C expects to find again and the handler, which is of C's own convention, need not preserve.
+pub(super) fn save_preserved<A: Assembler>(frame: &Frame, assembler: &mut A) {
+    if let Some(at) = frame.preserved_at {
+        assembler.save_preserved(at);
+    }
+}
+
+/// Restores it.
+pub(super) fn restore_preserved<A: Assembler>(frame: &Frame, assembler: &mut A) {
+    if let Some(at) = frame.preserved_at {
+        assembler.restore_preserved(at);
+    }
+}
+
+/// Bytes of what [`Assembler::save_preserved`] saves: on x86_64 rdi, rsi and ten vector registers.
+const PRESERVED: usize = 2 * 8 + 10 * 16;
 
 /// What lies where below the frame pointer, in bytes from the stack pointer.
 pub(super) struct Frame {
     pub(super) kept_at: u32,
     slots_at: u32,
+    /// Where registers are saved that only C's caller's convention preserves.
+    preserved_at: Option<u32>,
     pub(super) size: usize,
 }
 
@@ -51,7 +73,11 @@ impl Frame {
         let kept_at = result.next_multiple_of(16);
         let slots_at = kept_at + if plan.result.in_memory { 16 } else { 0 };
         let size = slots_at + (8 * plan.slots).next_multiple_of(16);
-        Frame { kept_at: kept_at as u32, slots_at: slots_at as u32, size }
+        let mut frame = Frame { kept_at: kept_at as u32, slots_at: slots_at as u32, preserved_at: None, size };
+        if plan.convention != Convention::of(plan.convention.arch()) {
+            frame.preserved_at = Some(frame.push(PRESERVED));
+        }
+        frame
     }
 
     /// Makes room for so many bytes more, and says where.
@@ -79,10 +105,10 @@ pub(super) fn spill_registers<A: Assembler>(plan: &Plan, frame: &Frame, assemble
                 assembler.store_pair(spill.register, at, spill.width);
                 rest = &after[1..];
             } else {
-                spill.emit(assembler, at);
+                spill.emit(plan, assembler, at);
             }
         } else if value.source == Source::Result
-            && let Some(register) = argument_register(value)
+            && let Some(register) = argument_register(plan, value)
         {
             assembler.store(register, frame.kept_at);
         }
@@ -118,9 +144,9 @@ impl Spill {
         registers && self.width == next.width && self.offset as usize + self.width.bytes() == next.offset as usize
     }
 
-    fn emit<A: Assembler>(&self, assembler: &mut A, at: u32) {
+    fn emit<A: Assembler>(&self, plan: &Plan, assembler: &mut A, at: u32) {
         match self.register {
-            Register::Gpr(number) => assembler.store(Role::Argument(number), at),
+            Register::Gpr(number) => assembler.store(general(plan, number), at),
             Register::Fpr(number) => assembler.store_vector(number, at, self.width),
             Register::X87(_) => {} // no convention passes arguments there
         }
@@ -152,7 +178,7 @@ pub(super) fn gather_memory<A: Assembler>(plan: &Plan, frame: &Frame, assembler:
 fn load_address<A: Assembler>(plan: &Plan, copy: u32, assembler: &mut A) -> Role {
     let value = plan.moves.iter().find(|value| value.source == Source::Copy(copy));
     match value.map(|value| value.place) {
-        Some(Place::Register(Register::Gpr(number))) => Role::Argument(number),
+        Some(Place::Register(Register::Gpr(number))) => general(plan, number),
         Some(Place::Stack(at)) => {
             assembler.load(Role::Slots, Role::Frame, A::INCOMING + at, Width::B8);
             Role::Slots

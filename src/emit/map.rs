@@ -23,7 +23,7 @@
 //! the branch: results, and columns whose elements lie one behind the other, are read at their ends plus the scaled
 //! index. Columns with strides are pointers that move.
 
-use crate::abi::{Part, Place, Plan, Register, Shape, Width};
+use crate::abi::{Convention, Part, Place, Plan, Register, Shape, Width};
 use crate::emit::{Assembler, Role};
 use crate::error::Result;
 use crate::types::signature::Signature;
@@ -96,9 +96,12 @@ pub(crate) struct Blueprint<'a> {
 }
 
 impl<'a> Blueprint<'a> {
-    /// That of a stub for functions of a signature; `None` where no stub is made: something is no scalar, or the frame
-    /// would be large.
+    /// That of a stub for functions of a signature; `None` where no stub is made: the convention is not C's own,
+    /// something is no scalar, or the frame would be large.
     pub(crate) fn new(signature: &Signature, plan: &'a Plan, steps: Steps) -> Option<Blueprint<'a>> {
+        if plan.convention != Convention::of(plan.convention.arch()) {
+            return None;
+        }
         let scalars = signature.parameters().iter().all(|parameter| is_scalar(&parameter.ty));
         let returned = signature.result().is_void() || is_scalar(signature.result());
         let result = plan.result.parts().next().map(|Part { register, size, .. }| (register, unsigned_width(size)));

@@ -170,10 +170,9 @@ pub(crate) fn pointers_entry_into(
 /// A register by its role in a stub; each architecture gives the roles to registers of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
-    /// The n-th integer argument register. The stub's own parameters arrive in the first three: slots, target, result.
+    /// The n-th integer argument register of C's own convention. The stub's own parameters arrive in the first three:
+    /// slots, target, result. Those of another convention are among them ([`call::general`]).
     Argument(u8),
-    /// The n-th integer argument register of C's own convention on the machine: where a stub's own parameters arrive.
-    Host(u8),
     /// Keeps the address of the slots while argument registers are filled.
     Slots,
     /// Keeps the target's address. Where indirect jumps are restricted, the register that may be jumped through. On the
@@ -233,6 +232,10 @@ trait Assembler {
     fn store_pair(&mut self, first: Register, at: u32, width: Width);
     /// Has code that knows nothing of 32-byte vectors run at its usual speed, now that they are in memory.
     fn leave_wide_vectors(&mut self);
+    /// Saves registers in the area that a convention preserves which is not C's own.
+    fn save_preserved(&mut self, at: u32);
+    /// Restores them.
+    fn restore_preserved(&mut self, at: u32);
     /// Pushes a value of the area, at that distance from the stack pointer, on the x87 stack.
     fn load_x87(&mut self, at: u32);
     /// Takes the address of a place in the area.

@@ -22,7 +22,7 @@
 //!   sp              the result, as the handler leaves it
 //! ```
 
-use super::call::argument_register;
+use super::call::{argument_register, general};
 use super::entry::{self, Frame};
 use crate::abi::{BlockPlace, Move, Part, Place, Plan, Register, Shape, Source, Width};
 use crate::emit::{Assembler, RECORD_STATE, RESULT_IN, Role, TARGET_IN};
@@ -30,8 +30,8 @@ use crate::error::Result;
 use crate::pointers::StateIn;
 
 /// Where the stub's own parameters arrive that other stubs do not have.
-const ARGUMENTS_IN: Role = Role::Host(3);
-const CHAIN_IN: Role = Role::Host(4);
+const ARGUMENTS_IN: Role = Role::Argument(3);
+const CHAIN_IN: Role = Role::Argument(4);
 
 /// The least room for a result that an entry gives its handler, in bytes: handlers write whole words, and some write one
 /// where there is no result.
@@ -183,7 +183,7 @@ impl Blueprint<'_> {
     /// Fills argument registers: first the address of the result, whose own register may be filled later.
     fn fill_registers<A: PointersAssembler>(&self, assembler: &mut A) {
         for value in self.plan.moves.iter().filter(|value| value.source == Source::Result) {
-            if let Some(register) = argument_register(value) {
+            if let Some(register) = argument_register(self.plan, value) {
                 assembler.copy(register, RESULT_IN);
             }
         }
@@ -199,7 +199,7 @@ impl Blueprint<'_> {
                     }
                     match register {
                         Register::Gpr(number) => {
-                            let to = Role::Argument(number);
+                            let to = general(self.plan, number);
                             if !load_exactly(assembler, to, offset, left, value.width) {
                                 pointer = None;
                             }
@@ -209,7 +209,7 @@ impl Blueprint<'_> {
                     }
                 }
                 Source::Copy(offset) => {
-                    if let Some(register) = argument_register(value) {
+                    if let Some(register) = argument_register(self.plan, value) {
                         assembler.address(register, self.plan.copies_at() as u32 + offset);
                     }
                 }
@@ -326,6 +326,7 @@ pub(super) fn emit_entry<A: PointersAssembler>(
     if state == StateIn::Chain {
         assembler.store(Role::Chain, chain_at);
     }
+    entry::save_preserved(&frame, &mut assembler);
     entry::spill_registers(plan, &frame, &mut assembler);
     entry::gather_memory(plan, &frame, &mut assembler);
     for (index, offset) in plan.slot_offsets.iter().enumerate() {
@@ -339,6 +340,7 @@ pub(super) fn emit_entry<A: PointersAssembler>(
     }
     run_handler(plan, &frame, table_at, state.words(), &mut assembler);
     entry::take_result(plan, &frame, &mut assembler);
+    entry::restore_preserved(&frame, &mut assembler);
     assembler.close_frame();
     assembler.finish()
 }
@@ -346,15 +348,15 @@ pub(super) fn emit_entry<A: PointersAssembler>(
 /// Calls `function(context, result, arguments, user)`; the state's address is in the scratch register.
 fn run_handler<A: Assembler>(plan: &Plan, frame: &Frame, table_at: u32, words: Words, assembler: &mut A) {
     if plan.result.in_memory {
-        assembler.load(Role::Host(1), Role::Stack, frame.kept_at, Width::B8);
+        assembler.load(Role::Argument(1), Role::Stack, frame.kept_at, Width::B8);
     } else {
-        assembler.address(Role::Host(1), 0);
+        assembler.address(Role::Argument(1), 0);
     }
-    assembler.address(Role::Host(2), table_at);
-    assembler.load(Role::Host(0), Role::Scratch, words.context, Width::B8);
+    assembler.address(Role::Argument(2), table_at);
+    assembler.load(Role::Argument(0), Role::Scratch, words.context, Width::B8);
     match words.user {
-        Some(user) => assembler.load(Role::Host(3), Role::Scratch, user, Width::B8),
-        None => assembler.copy(Role::Host(3), Role::Scratch),
+        Some(user) => assembler.load(Role::Argument(3), Role::Scratch, user, Width::B8),
+        None => assembler.copy(Role::Argument(3), Role::Scratch),
     }
     assembler.load(Role::Target, Role::Scratch, words.function, Width::B8);
     assembler.call(Role::Target);

@@ -69,7 +69,7 @@ const RSP: u8 = 4;
 
 fn number(role: Role) -> u8 {
     match role {
-        Role::Argument(number) | Role::Host(number) => ARGUMENTS[usize::from(number)],
+        Role::Argument(number) => ARGUMENTS[usize::from(number)],
         Role::Slots => 10,
         Role::Target => 11,
         Role::Scratch => 0,
@@ -187,6 +187,24 @@ impl Assembler for Emitter<'_> {
         dynasm!(self.ops ; .arch x64 ; vzeroupper);
     }
 
+    fn save_preserved(&mut self, at: u32) {
+        let at = at as i32;
+        with_memory!(self, [mov], RSP, at, [, rdi]);
+        with_memory!(self, [mov], RSP, at + 8, [, rsi]);
+        for (place, register) in (6..16).enumerate() {
+            with_memory!(self, [movaps], RSP, at + 16 * (1 + place as i32), [, Rx(register)]);
+        }
+    }
+
+    fn restore_preserved(&mut self, at: u32) {
+        let at = at as i32;
+        with_memory!(self, [mov rdi,], RSP, at, []);
+        with_memory!(self, [mov rsi,], RSP, at + 8, []);
+        for (place, register) in (6..16).enumerate() {
+            with_memory!(self, [movaps Rx(register),], RSP, at + 16 * (1 + place as i32), []);
+        }
+    }
+
     fn load_x87(&mut self, at: u32) {
         with_memory!(self, [fld TWORD], RSP, at as i32, []);
     }
@@ -241,6 +259,8 @@ impl Assembler for Emitter<'_> {
             }
             filled = at as usize / 8;
         }
+        // What is below the first of them: the shadow space of Windows' convention.
+        self.lower_stack(8 * filled as i32);
         true
     }
 

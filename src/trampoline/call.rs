@@ -166,7 +166,10 @@ unsafe extern "C" fn fill(
         // area's words are aligned to 8 bytes.
         unsafe {
             let to: *mut Word = match value.place {
-                Place::Register(Register::Gpr(number)) => (&raw mut (*image).general).cast::<Word>().add(number.into()),
+                Place::Register(Register::Gpr(number)) => {
+                    let number = plan.convention.general_number(number);
+                    (&raw mut (*image).general).cast::<Word>().add(number.into())
+                }
                 Place::Register(Register::Fpr(number)) => {
                     (&raw mut (*image).vectors).cast::<Vector>().add(number.into()).cast()
                 }

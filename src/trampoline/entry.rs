@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::mem::{MaybeUninit, offset_of};
 
 use crate::Slot;
-use crate::abi::{BlockPlace, Move, Place, Plan, Register, Source, Width};
+use crate::abi::{BlockPlace, Convention, Move, Place, Plan, Register, Source, Width};
 use crate::closure::{State, note_call_of_the_dead};
 use crate::code::entries::Record;
 use crate::emit::entry::part_width;
@@ -50,8 +50,14 @@ unsafe extern "C-unwind" fn pool_code() {
 /// Entries by a plan: `asm/<architecture>/entry.s`, behind a few instructions that find the closure's state, put its
 /// address in r11 or x16, and say in al whether the plan has vectors of 32 bytes among the arguments.
 macro_rules! entries_by_plan {
-    ($($(#[$meta:meta])* $name:ident: $enter:ident, [$($x86_64:literal)*], [$($aarch64:literal)*];)*) => { $(
-        $(#[$meta])*
+    ($($name:ident: $enter:ident, [$($x86_64:literal)*], [$($aarch64:literal)*];)*) => {
+        $( entries_by_plan! {
+            @one "entry", $name, $enter, [$($x86_64)*], [$($aarch64)*],
+            [x87 = offset_of!(Registers, x87), wide_result = WIDE_RESULT, x87_result = X87_RESULT]
+        } )*
+    };
+    (@one $body:literal, $name:ident, $enter:ident, [$($x86_64:literal)*], [$($aarch64:literal)*],
+     [$($operand:ident = $value:expr),*]) => {
         #[unsafe(naked)]
         unsafe extern "C-unwind" fn $name() {
             #[cfg(target_arch = "x86_64")]
@@ -59,12 +65,10 @@ macro_rules! entries_by_plan {
                 ".cfi_startproc",
                 "endbr64",
                 $($x86_64,)*
-                include_str!("../../asm/x86_64/entry.s"),
+                include_str!(concat!("../../asm/x86_64/", $body, ".s")),
                 image = const size_of::<Registers>(),
                 vectors = const offset_of!(Registers, vectors),
-                x87 = const offset_of!(Registers, x87),
-                wide_result = const WIDE_RESULT,
-                x87_result = const X87_RESULT,
+                $($operand = const $value,)*
                 enter = sym $enter,
             );
             #[cfg(target_arch = "aarch64")]
@@ -72,13 +76,13 @@ macro_rules! entries_by_plan {
                 ".cfi_startproc",
                 "hint 34", // bti c, for assemblers that do not know it
                 $($aarch64,)*
-                include_str!("../../asm/aarch64/entry.s"),
+                include_str!(concat!("../../asm/aarch64/", $body, ".s")),
                 image = const size_of::<Registers>(),
                 vectors = const offset_of!(Registers, vectors),
                 enter = sym $enter,
             );
         }
-    )* };
+    };
 }
 
 entries_by_plan! {
@@ -95,27 +99,50 @@ entries_by_plan! {
     wide_by_chain: enter_chain, ["mov r11, r10" "mov eax, 1"], [];
 }
 
+#[cfg(target_arch = "x86_64")]
+entries_by_plan! { @one "entry_win64", win64_by_plan, enter, ["mov r11, [r11 + 8]"], [], [] }
+#[cfg(target_arch = "x86_64")]
+entries_by_plan! { @one "entry_win64", win64_by_record, enter_pointers, ["mov r11, [r11 + 8]"], [], [] }
+#[cfg(target_arch = "x86_64")]
+entries_by_plan! { @one "entry_win64", win64_in_place, enter_pointers, [], [], [] }
+#[cfg(target_arch = "x86_64")]
+entries_by_plan! { @one "entry_win64", win64_by_chain, enter_chain, ["mov r11, r10"], [], [] }
+
 const _: () = assert!(Record::STATE == 8, "as the entries have it");
 #[cfg(target_arch = "x86_64")]
 const _: () = assert!(State::WIDE == 28, "as the entries have it");
 
 /// What the record of a closure's entry names for [`Record::code`] where closures are entered by their plan.
-pub(crate) fn enter_by_plan() -> *const c_void {
+pub(crate) fn enter_by_plan(plan: &Plan) -> *const c_void {
+    #[cfg(target_arch = "x86_64")]
+    if plan.convention == Convention::Win64 {
+        return win64_by_plan as *const c_void;
+    }
+    debug_assert_eq!(plan.convention, Convention::HOST);
     by_plan as *const c_void
 }
 
-/// The entry by a plan of callbacks over pointers, whose state is found so; `wide` where the plan has vectors of 32 bytes
-/// among the arguments.
-pub(crate) fn pointers_entry(state: StateIn, wide: bool) -> *const c_void {
+/// The entry by a plan of callbacks over pointers, whose state is found so.
+pub(crate) fn pointers_entry(state: StateIn, plan: &Plan) -> *const c_void {
     #[cfg(target_arch = "x86_64")]
-    if wide {
-        return match state {
-            StateIn::Record => wide_by_record as *const c_void,
-            StateIn::Place => wide_in_place as *const c_void,
-            StateIn::Chain => wide_by_chain as *const c_void,
-        };
+    {
+        // Vectors of 32 bytes are passed by reference by Windows' convention.
+        if plan.convention == Convention::Win64 {
+            return match state {
+                StateIn::Record => win64_by_record as *const c_void,
+                StateIn::Place => win64_in_place as *const c_void,
+                StateIn::Chain => win64_by_chain as *const c_void,
+            };
+        }
+        if is_wide(plan) {
+            return match state {
+                StateIn::Record => wide_by_record as *const c_void,
+                StateIn::Place => wide_in_place as *const c_void,
+                StateIn::Chain => wide_by_chain as *const c_void,
+            };
+        }
     }
-    debug_assert!(cfg!(target_arch = "x86_64") || !wide, "no register is that wide");
+    debug_assert_eq!(plan.convention, Convention::HOST);
     match state {
         StateIn::Record => by_record as *const c_void,
         StateIn::Place => in_place as *const c_void,
@@ -277,7 +304,7 @@ unsafe fn gather(plan: &Plan, image: *const Registers, incoming: *const u8, slot
             let vector = matches!(value.place, Place::Register(Register::Fpr(_)));
             let bytes = if vector { value.width.bytes() } else { 8 };
             // SAFETY: the plan's offsets lie within the slots, and what it reads lies where C put it.
-            unsafe { place(value, image, incoming).copy_to(slots.add(offset as usize), bytes) };
+            unsafe { place(plan, value, image, incoming).copy_to(slots.add(offset as usize), bytes) };
         }
     }
     for block in &plan.blocks {
@@ -288,7 +315,7 @@ unsafe fn gather(plan: &Plan, image: *const Registers, incoming: *const u8, slot
                 BlockPlace::Copy(copy) => {
                     let mut moves = plan.moves.iter();
                     let value = moves.find(|value| value.source == Source::Copy(copy));
-                    place(value.expect("a copy has an address"), image, incoming).cast::<*const u8>().read()
+                    place(plan, value.expect("a copy has an address"), image, incoming).cast::<*const u8>().read()
                 }
             };
             from.copy_to_nonoverlapping(slots.add(block.source as usize), block.size as usize);
@@ -300,14 +327,27 @@ unsafe fn gather(plan: &Plan, image: *const Registers, incoming: *const u8, slot
 ///
 /// # Safety
 /// As for [`enter`].
-unsafe fn place(value: &Move, image: *const Registers, incoming: *const u8) -> *const u8 {
+unsafe fn place(plan: &Plan, value: &Move, image: *const Registers, incoming: *const u8) -> *const u8 {
     // SAFETY: register numbers lie within the image.
     unsafe {
         match value.place {
-            Place::Register(register) => register_in(image.cast_mut(), register),
+            Place::Register(register) => argument_in(plan, image.cast_mut(), register),
             Place::Stack(at) => incoming.add(at as usize),
         }
     }
+}
+
+/// The place of an argument register in the image, which has those of C's own convention.
+///
+/// # Safety
+/// The image is there.
+unsafe fn argument_in(plan: &Plan, image: *mut Registers, register: Register) -> *mut u8 {
+    let register = match register {
+        Register::Gpr(number) => Register::Gpr(plan.convention.general_number(number)),
+        other => other,
+    };
+    // SAFETY: said by the caller.
+    unsafe { register_in(image, register) }
 }
 
 /// A register's place in the image.
@@ -333,7 +373,7 @@ unsafe fn result_address(plan: &Plan, image: *mut Registers) -> Option<*mut u8> 
     let value = plan.moves.iter().find(|value| value.source == Source::Result)?;
     let Place::Register(register) = value.place else { return None };
     // SAFETY: the register's place in the image holds the address.
-    Some(unsafe { register_in(image, register).cast::<*mut u8>().read() })
+    Some(unsafe { argument_in(plan, image, register).cast::<*mut u8>().read() })
 }
 
 /// Copies the parts of the result to the image, narrow integers extended; says where the result is.

@@ -1,5 +1,6 @@
 //! A function's type: parameters, result, and whether more arguments may follow.
 
+use crate::abi::Convention;
 use crate::error::{Error, Result};
 use crate::types::{Arch, Float, Integer, Type, layout};
 
@@ -44,6 +45,7 @@ pub struct Signature {
     variadic: bool,
     /// How many parameters stand before the `...`; all of them where there is none.
     fixed: usize,
+    convention: Option<Convention>,
 }
 
 impl Signature {
@@ -73,7 +75,7 @@ impl Signature {
             )));
         }
         let fixed = parameters.len();
-        Ok(Signature { name: None, parameters, result, variadic: false, fixed })
+        Ok(Signature { name: None, parameters, result, variadic: false, fixed, convention: None })
     }
 
     /// The same signature with a function name.
@@ -81,6 +83,19 @@ impl Signature {
     pub fn named(mut self, name: &str) -> Signature {
         self.name = Some(name.to_owned());
         self
+    }
+
+    /// The same signature for functions of another convention than C's own: `__attribute__((ms_abi))` is
+    /// [`Convention::Win64`].
+    #[must_use]
+    pub fn with_convention(mut self, convention: Convention) -> Signature {
+        self.convention = Some(convention).filter(|convention| *convention == Convention::Win64);
+        self
+    }
+
+    /// The convention that it names; `None` for C's own, whichever that is.
+    pub fn convention(&self) -> Option<Convention> {
+        self.convention
     }
 
     /// The same signature with `...` after its parameters.
@@ -106,6 +121,7 @@ impl Signature {
         whole.name = self.name.clone();
         whole.variadic = true;
         whole.fixed = self.fixed;
+        whole.convention = self.convention;
         Ok(whole)
     }
 

@@ -36,6 +36,7 @@ pub mod abi {
     pub(crate) fn convention(abi: ffi_abi) -> Option<Convention> {
         match abi {
             UNIX64 => Some(Convention::SysV64),
+            WIN64 | GNUW64 => Some(Convention::Win64),
             _ => None,
         }
     }
@@ -195,7 +196,7 @@ fn is_promoted(kind: u16) -> bool {
 /// # Safety
 /// They were checked.
 unsafe fn signature(
-    _convention: Convention,
+    convention: Convention,
     fixed: Option<c_uint>,
     rtype: *mut ffi_type,
     arguments: &[*mut ffi_type],
@@ -208,7 +209,7 @@ unsafe fn signature(
     let fixed_count = fixed.map_or(types.len(), |fixed| fixed as usize);
     let (named, tail) = types.split_at(fixed_count);
     let named = named.iter().cloned().map(Parameter::unnamed).collect();
-    let signature = Signature::with_parameters(result, named).map_err(|_| FFI_BAD_TYPEDEF)?;
+    let signature = Signature::with_parameters(result, named).map_err(|_| FFI_BAD_TYPEDEF)?.with_convention(convention);
     if fixed.is_none() {
         return Ok(signature);
     }
