@@ -2,8 +2,9 @@
 
 mod support;
 
+use jitcall::pointers::StateIn;
 use jitcall::{Engine, Signature, Tier, Type};
-use support::check::{Callback, Compiled, Native, Road, Slots, Wrong};
+use support::check::{Callback, Compiled, Native, Pointers, PointersCallback, Road, Slots, Wrong};
 use support::compile::{Compiler, Folder};
 use support::generate::Source;
 use support::{Case, Run, shrink, table};
@@ -18,8 +19,16 @@ fn check(cases: Vec<Case>) {
     let calls: [&dyn Road; 2] = [&Slots(Tier::Jit), &Slots(Tier::Asm)];
     // What follows the named arguments of a variadic function, no callback can know.
     let [jit, asm] = [Tier::Jit, Tier::Asm].map(|tier| Engine::builder().tier(tier).build().expect("either tier"));
-    let callbacks: [&dyn Road; 4] =
-        [&Callback::Slots(&jit), &Callback::Slots(&asm), &Callback::Values(&jit), &Callback::Values(&asm)];
+    let calls: [&dyn Road; 4] = [calls[0], calls[1], &Pointers(&jit), &Pointers(&asm)];
+    let callbacks: [&dyn Road; 7] = [
+        &Callback::Slots(&jit),
+        &Callback::Slots(&asm),
+        &Callback::Values(&jit),
+        &Callback::Values(&asm),
+        &PointersCallback(&jit, StateIn::Record),
+        &PointersCallback(&jit, StateIn::Place),
+        &PointersCallback(&asm, StateIn::Record),
+    ];
     let variadic = Compiled::new(variadic, false, &compiler, &folder);
     let others = Compiled::new(others, true, &compiler, &folder);
     let tried = calls.iter().map(|road| (*road, &variadic));

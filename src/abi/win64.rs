@@ -93,6 +93,8 @@ fn plan_result(ty: &Type, planner: &mut Planner) -> Result<usize> {
     // gcc returns __int128 as it does vectors.
     let wide = size == 16 && (matches!(ty, Type::Vector(_)) || ty.as_integer().is_some());
     match size {
+        // gcc's empty structs come back nowhere.
+        0 => {}
         _ if is_floating(ty) || wide => planner.result_part(size, 0, 16, Register::Fpr(0)),
         1 | 2 | 4 | 8 => planner.result_part(size, 0, 8, Register::Gpr(0)),
         _ => {
@@ -103,9 +105,9 @@ fn plan_result(ty: &Type, planner: &mut Planner) -> Result<usize> {
     Ok(0)
 }
 
-/// Whether it is passed and returned in a vector register.
+/// Whether it is passed and returned in a vector register. gcc 12 takes `_Float16` for an integer.
 fn is_floating(ty: &Type) -> bool {
-    matches!(ty, Type::Float(Float::F16 | Float::F32 | Float::F64))
+    matches!(ty, Type::Float(Float::F32 | Float::F64))
 }
 
 fn is_scalar(ty: &Type) -> bool {

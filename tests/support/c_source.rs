@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use jitcall::abi::Convention;
 use jitcall::types::{Aggregate, Arch, Enum, Member, Type, layout};
 use jitcall::{Parameter, Signature};
 
@@ -209,7 +210,8 @@ impl Writer {
             list.push("void".into());
         }
         let result = self.definitions.name(signature.result());
-        format!("{result} {symbol}({})", list.join(", "))
+        let attribute = if is_windows(signature) { "__attribute__((ms_abi)) " } else { "" };
+        format!("{attribute}{result} {symbol}({})", list.join(", "))
     }
 
     /// The types of the variadic arguments, as a comment.
@@ -226,8 +228,9 @@ impl Writer {
     fn arguments(&mut self, case: &Case) {
         let signature = &case.signature;
         if signature.is_variadic() {
-            self.line("va_list list;");
-            self.line(&format!("va_start(list, a{});", signature.fixed() - 1));
+            let (list, start) = va_list(signature);
+            self.line(&format!("{list} list;"));
+            self.line(&format!("{start}(list, a{});", signature.fixed() - 1));
         }
         for (index, Parameter { ty, .. }) in signature.parameters().iter().enumerate() {
             if index >= signature.fixed() {
@@ -289,7 +292,7 @@ impl Writer {
     fn result(&mut self, case: &Case) -> Vec<(Leaf, Span)> {
         let ty = case.signature.result();
         if case.signature.is_variadic() {
-            self.line("va_end(list);");
+            self.line(if is_windows(&case.signature) { "__builtin_ms_va_end(list);" } else { "va_end(list);" });
         }
         if ty.is_void() {
             return Vec::new();
@@ -334,6 +337,19 @@ impl Writer {
             let _ = writeln!(text, "  {declaration} = {call};\n  __builtin_memcpy(result, &r, sizeof r);\n}}");
         }
         text
+    }
+}
+
+/// Whether a function is of Windows' convention.
+fn is_windows(signature: &Signature) -> bool {
+    signature.convention() == Some(Convention::Win64)
+}
+
+/// The type of a function's variadic arguments, and what begins with them.
+fn va_list(signature: &Signature) -> (&'static str, &'static str) {
+    match is_windows(signature) {
+        true => ("__builtin_ms_va_list", "__builtin_ms_va_start"),
+        false => ("va_list", "va_start"),
     }
 }
 

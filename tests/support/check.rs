@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use jitcall::types::{Arch, Type, layout};
-use jitcall::{Engine, Signature, Slot, Tier, closure};
+use jitcall::{Engine, Signature, Slot, Tier, closure, pointers};
 use libloading::Library;
 
 use super::Case;
@@ -175,6 +175,206 @@ impl Road for Callback<'_> {
             Native.call(signature, target, arguments, result)
         });
         called.map_err(|failure| failure.to_string())?
+    }
+}
+
+/// Calls through an engine with a pointer to each argument.
+pub(crate) struct Pointers<'a>(pub(crate) &'a Engine);
+
+impl Road for Pointers<'_> {
+    fn name(&self) -> String {
+        format!("pointers, {}", self.0.tier())
+    }
+
+    unsafe fn call(
+        &self,
+        signature: &Signature,
+        target: Target,
+        arguments: &[Vec<u8>],
+        result: *mut u8,
+    ) -> Result<(), String> {
+        let interface = pointers::Interface::new(self.0, signature).map_err(|error| error.to_string())?;
+        let exact = Exact::new(arguments);
+        // SAFETY: the caller vouches for target and result, and the pointers are those of its arguments.
+        unsafe { call_by_pointers(&interface, target.function, exact.pointers(), result) }
+        Ok(())
+    }
+}
+
+/// Values, each of which ends where memory does: what is read beyond one is a crash.
+struct Exact {
+    pages: Area,
+    pointers: Vec<*mut c_void>,
+}
+
+impl Exact {
+    fn new(values: &[Vec<u8>]) -> Exact {
+        let page = region_page();
+        let spans: Vec<usize> =
+            values.iter().map(|bytes| bytes.len().next_multiple_of(page).max(page) + page).collect();
+        let total: usize = spans.iter().sum::<usize>() + page;
+        let mut pages = Area::new(total + page);
+        let start = pages.bytes().as_ptr().align_offset(page);
+        let mut at = start;
+        let mut pointers = Vec::new();
+        let base = pages.bytes_mut().as_mut_ptr();
+        for (bytes, span) in values.iter().zip(&spans) {
+            let end = at + span - page;
+            // SAFETY: the area has all spans.
+            unsafe {
+                let place = base.add(end - bytes.len());
+                place.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+                pointers.push(place.cast());
+                assert_eq!(libc::mprotect(base.add(end).cast(), page, libc::PROT_NONE), 0);
+            }
+            at += span;
+        }
+        Exact { pages, pointers }
+    }
+
+    fn pointers(&self) -> *const *mut c_void {
+        self.pointers.as_ptr()
+    }
+}
+
+impl Drop for Exact {
+    fn drop(&mut self) {
+        let all = self.pages.bytes();
+        let start = all.as_ptr().align_offset(region_page());
+        let size = (all.len() - start) / region_page() * region_page();
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: the pages are the area's own.
+        let given_back = unsafe { libc::mprotect(all.as_ptr().add(start).cast_mut().cast(), size, access) };
+        assert_eq!(given_back, 0);
+    }
+}
+
+/// Bytes of a page.
+fn region_page() -> usize {
+    // SAFETY: no pointers are involved.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
+}
+
+/// Calls by the stub, where there is one; the bytes of the result, and no more, are written to `result`.
+///
+/// # Safety
+/// As for [`pointers::Interface::call`].
+unsafe fn call_by_pointers(
+    interface: &pointers::Interface,
+    target: *const c_void,
+    arguments: *const *mut c_void,
+    result: *mut u8,
+) {
+    let size = interface.plan().result.size;
+    // What is less than a word comes back as one.
+    let mut word = [0u8; 8];
+    let place: *mut c_void = if size < 8 { word.as_mut_ptr().cast() } else { result.cast() };
+    let chain = std::ptr::null();
+    // SAFETY: said by the caller.
+    unsafe {
+        match interface.call_stub(false) {
+            Some(stub) => stub(std::ptr::null(), target, place, arguments, chain),
+            None => interface.call(target, place, arguments, chain),
+        }
+        if size < 8 {
+            result.copy_from_nonoverlapping(word.as_ptr(), size);
+        }
+    }
+}
+
+/// Has C call a function whose handler, which gets pointers to its arguments, calls the function with them. Its state is
+/// found by the entry that C has called, or stands behind it.
+pub(crate) struct PointersCallback<'a>(pub(crate) &'a Engine, pub(crate) pointers::StateIn);
+
+/// What libffi's clients have in its place; the interface is where the engine looks for it.
+#[repr(C)]
+struct Descriptor {
+    function: *const c_void,
+    unused: [usize; 2],
+    interface: *const pointers::Interface,
+}
+
+/// Calls the function with the pointers that it is given.
+unsafe extern "C-unwind" fn pass_on(
+    context: *const c_void,
+    result: *mut c_void,
+    arguments: *mut *mut c_void,
+    user: *mut c_void,
+) {
+    // SAFETY: the context and the user's word are those that the road made.
+    unsafe {
+        let descriptor = &*context.cast::<Descriptor>();
+        assert_eq!(user.cast_const(), context, "the handler's own word");
+        let interface = &*descriptor.interface;
+        match interface.call_stub(false) {
+            Some(stub) => stub(std::ptr::null(), descriptor.function, result, arguments, std::ptr::null()),
+            None => interface.call(descriptor.function, result, arguments, std::ptr::null()),
+        }
+    }
+}
+
+impl Road for PointersCallback<'_> {
+    fn name(&self) -> String {
+        format!("handler over pointers, {:?}, {}", self.1, self.0.tier())
+    }
+
+    unsafe fn call(
+        &self,
+        signature: &Signature,
+        target: Target,
+        arguments: &[Vec<u8>],
+        result: *mut u8,
+    ) -> Result<(), String> {
+        let PointersCallback(engine, state) = *self;
+        let interface = pointers::Interface::new(engine, signature).map_err(|error| error.to_string())?;
+        let descriptor = Descriptor { function: target.function, unused: [0; 2], interface: &interface };
+        let words = [(&raw const descriptor).expose_provenance(), pass_on as *const c_void as usize, 0];
+        let words = [words[0], words[1], words[0]];
+        let code = interface.entry(state);
+        let entry = pointers::Entry::new(engine).map_err(|error| error.to_string())?;
+        let own = OwnCode::new();
+        let function = match state {
+            pointers::StateIn::Place => own.fill(code, &words),
+            _ => {
+                // SAFETY: the words stay until C has returned.
+                unsafe { entry.lead_to(code, words.as_ptr().cast()) };
+                entry.address()
+            }
+        };
+        // SAFETY: the caller vouches for the rest.
+        unsafe { Native.call(signature, Target { function, ..target }, arguments, result) }
+    }
+}
+
+/// A page that is writable and executable, as some of libffi's clients make it.
+struct OwnCode(*mut c_void);
+
+impl OwnCode {
+    fn new() -> OwnCode {
+        let access = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+        // SAFETY: new memory.
+        let page =
+            unsafe { libc::mmap(std::ptr::null_mut(), 4096, access, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) };
+        assert_ne!(page, libc::MAP_FAILED);
+        OwnCode(page)
+    }
+
+    fn fill(&self, code: *const c_void, words: &[usize; 3]) -> *const c_void {
+        let bytes = pointers::in_place_entry(code);
+        // SAFETY: the page has room for both.
+        unsafe {
+            self.0.cast::<[u8; pointers::IN_PLACE_SIZE]>().write(bytes);
+            self.0.byte_add(bytes.len()).cast::<[usize; 3]>().write(*words);
+            pointers::publish_code(self.0.cast(), self.0.cast(), bytes.len());
+        }
+        self.0
+    }
+}
+
+impl Drop for OwnCode {
+    fn drop(&mut self) {
+        // SAFETY: the page is from `new`.
+        unsafe { libc::munmap(self.0, 4096) };
     }
 }
 

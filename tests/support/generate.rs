@@ -8,7 +8,7 @@ use jitcall::types::{AggregateBuilder, AggregateKind, Arch, Enum, Float, Integer
 use quickcheck::Gen;
 
 use super::compile::Dialect;
-use super::{Case, leaves, signature};
+use super::{Case, in_windows_convention, leaves, signature};
 
 /// How deep aggregates nest.
 const DEPTH: usize = 4;
@@ -40,6 +40,9 @@ impl Source {
     pub(crate) fn case(seed: u64, dialect: Dialect) -> Case {
         let mut source = Source::new(seed, Purpose::Calls, dialect);
         let signature = source.signature();
+        // A quarter is of Windows' convention, where there is one.
+        let windows = in_windows_convention(&signature).filter(|_| source.chance(25));
+        let signature = windows.unwrap_or(signature);
         let choice = if source.chance(50) { 0 } else { source.between(1, 4) };
         Case { label: format!("JITCALL_SEED={seed} JITCALL_SIGNATURES=1"), signature, choice }
     }

@@ -14,7 +14,9 @@ pub(crate) mod table;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use jitcall::{Signature, Type};
+use jitcall::abi::Convention;
+use jitcall::types::layout;
+use jitcall::{Arch, Signature, Type};
 
 /// One signature to try.
 #[derive(Clone, Debug)]
@@ -53,6 +55,15 @@ impl Run {
     pub(crate) fn seeds(self) -> impl Iterator<Item = u64> {
         (0..self.count as u64).map(move |index| self.seed.wrapping_add(index))
     }
+}
+
+/// The same signature in Windows' convention, where the machine has it and gcc calls its own functions of it: on Linux its
+/// `va_arg` does not look for variadic arguments behind a reference where they are passed by one.
+pub(crate) fn in_windows_convention(signature: &Signature) -> Option<Signature> {
+    let tail = &signature.parameters()[signature.fixed()..];
+    let size = |ty: &Type| layout::of(ty, Arch::HOST).expect("parameters have sizes").size;
+    let direct = tail.iter().all(|parameter| matches!(size(&parameter.ty), 1 | 2 | 4 | 8));
+    (direct && Arch::HOST == Arch::X86_64).then(|| signature.clone().with_convention(Convention::Win64))
 }
 
 /// A signature from its parts: `fixed` is given where it is variadic, and says how many parameters have names.

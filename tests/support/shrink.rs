@@ -1,5 +1,6 @@
 //! Simpler types and signatures, to find the smallest that still fails.
 
+use jitcall::Signature;
 use jitcall::types::{Aggregate, AggregateBuilder, Member, Type};
 
 use super::{Case, signature};
@@ -36,7 +37,9 @@ pub(crate) fn cases(case: &Case) -> Vec<Case> {
     let fixed = signature.is_variadic().then_some(signature.fixed());
     let mut found = Vec::new();
     let mut add = |result: &Type, types: Vec<Type>, fixed: Option<usize>| {
-        found.push(Case { signature: self::signature(result.clone(), types, fixed), ..case.clone() });
+        let smaller = self::signature(result.clone(), types, fixed);
+        let smaller = signature.convention().into_iter().fold(smaller, Signature::with_convention);
+        found.push(Case { signature: smaller, ..case.clone() });
     };
     if !result.is_void() {
         add(&Type::Void, types.clone(), fixed);

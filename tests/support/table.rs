@@ -2,9 +2,9 @@
 
 use jitcall::Signature;
 
-use super::Case;
 use super::compile::Dialect;
 use super::generate::has_wide_vectors;
+use super::{Case, in_windows_convention};
 
 /// Where a row does not apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -741,7 +741,16 @@ pub(crate) fn cases(dialect: Dialect) -> Vec<Case> {
     for (text, except, _) in rest {
         println!("left out, {except:?}: {text}");
     }
-    rows.into_iter().flat_map(|(text, _, reason)| choices(text, reason)).collect()
+    let mut cases: Vec<Case> = rows.into_iter().flat_map(|(text, _, reason)| choices(text, reason)).collect();
+    let windows: Vec<Case> = cases.iter().filter_map(in_windows).collect();
+    cases.extend(windows);
+    cases
+}
+
+/// A case in Windows' convention, where it has one.
+fn in_windows(case: &Case) -> Option<Case> {
+    let signature = in_windows_convention(&case.signature)?;
+    Some(Case { label: format!("{}, ms_abi", case.label), signature, choice: case.choice })
 }
 
 /// A row as cases: where it has unions, their largest members hold the values in one, and others in the next ones.

@@ -14,7 +14,6 @@ const REFUSED: &[&str] = &[
     "ext_vector_type",
     "fastcall",
     "mode",
-    "ms_abi",
     "ms_struct",
     "neon_vector_type",
     "pass_object_size",
@@ -32,7 +31,7 @@ const REFUSED: &[&str] = &[
     "vectorcall",
 ];
 
-/// The attributes of a declaration that say something about its layout.
+/// The attributes of a declaration that say something about its layout, or about how it is called.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Attributes {
     /// `packed`.
@@ -43,6 +42,8 @@ pub(super) struct Attributes {
     pub(super) alignas: Option<(usize, Span)>,
     /// `vector_size(n)`, in bytes.
     pub(super) vector: Option<(usize, Span)>,
+    /// `ms_abi`, of a function.
+    pub(super) ms_abi: Option<Span>,
 }
 
 impl Attributes {
@@ -59,6 +60,7 @@ impl Attributes {
             aligned: larger(self.aligned, later.aligned),
             alignas: larger(self.alignas, later.alignas),
             vector: later.vector.or(self.vector),
+            ms_abi: later.ms_abi.or(self.ms_abi),
         }
     }
 
@@ -154,6 +156,7 @@ impl Parser<'_> {
                 let bytes = self.argument()?;
                 into.vector = Some((bytes, token.span.to(self.cursor.previous().span)));
             }
+            "ms_abi" => into.ms_abi = Some(token.span),
             name if REFUSED.contains(&name) => {
                 let message = format!("the attribute `{}` changes the meaning and is not supported", token.text);
                 return Err(Fault::new(token.span, message));

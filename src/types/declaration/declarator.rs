@@ -6,6 +6,7 @@ use super::limit::MAX_STEPS;
 use super::parser::Parser;
 use super::scope::{Form, VA_LIST_TAG};
 use super::specifiers::{Place, Specifiers, vector_of};
+use crate::abi::Convention;
 use crate::types::signature::{MAX_ARGUMENTS, Parameter, Signature};
 use crate::types::{Aggregate, Arch, Array, Pointee, Type, layout};
 
@@ -246,13 +247,20 @@ impl<'t> Parser<'t> {
         if let Some((bytes, span)) = attributes.vector {
             form = vector_of(form, bytes, span)?;
         }
+        let is_function = |step: &Step| matches!(step.derivation, Derivation::Function { .. });
+        // An attribute of a function is one of the function that the name is nearest to.
+        let nearest = steps.iter().rposition(is_function);
+        if let (Some(span), None) = (attributes.ms_abi, nearest) {
+            return Err(Fault::new(span, "`ms_abi` stands on what is no function"));
+        }
         let mut blame = specifiers.span;
-        for Step { derivation, span } in steps {
+        for (index, Step { derivation, span }) in steps.into_iter().enumerate() {
             form = match derivation {
                 Derivation::Pointer { is_const } => Form { is_const, ..Form::of(Type::Pointer(form.pointer())) },
                 Derivation::Array(length) => self.array_of(form, length, blame, span)?,
                 Derivation::Function { parameters, is_variadic } => {
-                    self.function_of(&form, parameters, is_variadic, blame)?
+                    let convention = attributes.ms_abi.filter(|_| Some(index) == nearest).map(|_| Convention::Win64);
+                    self.function_of(&form, parameters, is_variadic, convention, blame)?
                 }
             };
             blame = span;
@@ -278,9 +286,17 @@ impl<'t> Parser<'t> {
         Ok(Form { is_const: form.is_const, ..Form::of(array) })
     }
 
-    fn function_of(&self, form: &Form, parameters: Vec<Parameter>, is_variadic: bool, blame: Span) -> Result<Form> {
+    fn function_of(
+        &self,
+        form: &Form,
+        parameters: Vec<Parameter>,
+        is_variadic: bool,
+        convention: Option<Convention>,
+        blame: Span,
+    ) -> Result<Form> {
         let result = self.complete_type(form, blame, "returned")?;
         let signature = Signature::with_parameters(result, parameters).blame(blame)?;
+        let signature = convention.into_iter().fold(signature, Signature::with_convention);
         let signature = if is_variadic { signature.variadic() } else { signature };
         Ok(Form { what: Pointee::Function(signature), is_const: false })
     }

@@ -10,7 +10,7 @@
 //! being defined, knows only its tag ([`Pointee::Incomplete`]).
 //!
 //! Attributes that do not change how a value is laid out or passed (`nonnull`, `pure`, `format`, ...) are skipped;
-//! those that do are understood (`packed`, `aligned`, `vector_size`) or refused.
+//! those that do are understood (`packed`, `aligned`, `vector_size`, `ms_abi`) or refused.
 //!
 //! [`Pointee::Incomplete`]: crate::types::Pointee::Incomplete
 

@@ -147,7 +147,8 @@ impl Printer {
         } else if parameters.is_empty() {
             parameters.push("void".to_owned());
         }
-        self.object(signature.result(), false, format!("{declarator}({})", parameters.join(", ")))
+        let attribute = if signature.convention().is_some() { " __attribute__((ms_abi))" } else { "" };
+        self.object(signature.result(), false, format!("{declarator}({}){attribute}", parameters.join(", ")))
     }
 
     fn aggregate_name(self, aggregate: &Aggregate) -> String {
