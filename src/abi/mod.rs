@@ -549,7 +549,8 @@ impl Planner {
         let align = argument.align.max(16);
         let at = self.copies.next_multiple_of(align);
         let size = argument.size.next_multiple_of(8);
-        self.copies = at + size;
+        // Each copy has an address of its own.
+        self.copies = at + size.max(8);
         self.align = self.align.max(align);
         self.check_area(argument)?;
         let to = BlockPlace::Copy(at as u32);

@@ -332,7 +332,7 @@ fn classify_scalar(ty: &Type, offset: usize, classes: &mut Eightbytes) -> Result
 
 /// Vectors that the psABI does not know, and that have class MEMORY for gcc: of one double, and of two 128-bit integers
 /// (for clang too).
-fn is_in_memory(vector: Vector) -> bool {
+pub(super) fn is_in_memory(vector: Vector) -> bool {
     let wide = vector.element().as_integer().is_some_and(|integer| integer.size() == 16);
     vector.lanes() == 1 && vector.element() == Type::F64 || vector.lanes() == 2 && wide
 }
@@ -341,7 +341,7 @@ fn is_in_memory(vector: Vector) -> bool {
 ///
 /// The psABI does not say what becomes of one that has a size. gcc gives it the registers of its class, but no place
 /// on the stack where those are used up, and returns it nowhere.
-fn is_empty(ty: &Type) -> bool {
+pub(super) fn is_empty(ty: &Type) -> bool {
     match ty {
         Type::Aggregate(aggregate) => aggregate.members().iter().all(|member| match member.bits {
             Some(_) => member.name.is_none(),

@@ -11,6 +11,7 @@
 //! The caller makes 32 bytes of *shadow space* below the arguments in memory, for the callee to use ("Parameter
 //! passing"). rdi, rsi and xmm6 to xmm15 are callee-saved, besides those of System V ("Register usage").
 
+use crate::abi::sysv64::{is_empty, is_in_memory};
 use crate::abi::{Argument, Planner, Register, Width, scalar_width};
 use crate::error::Result;
 use crate::types::signature::Signature;
@@ -55,11 +56,17 @@ pub(super) fn plan(signature: &Signature, planner: &mut Planner) -> Result<()> {
 fn plan_argument(ty: &Type, named: bool, position: usize, planner: &mut Planner) -> Result<()> {
     let argument = planner.argument(ty)?;
     let register = u8::try_from(position).ok().filter(|position| *position < POSITIONS);
-    if !matches!(argument.size, 1 | 2 | 4 | 8) {
+    // gcc has no register for a vector of one double.
+    let strange = matches!(ty, Type::Vector(vector) if is_in_memory(*vector));
+    if strange || !matches!(argument.size, 1 | 2 | 4 | 8) {
         return by_reference(argument, register, planner);
     }
     let width = if is_scalar(ty) { scalar_width(ty, Arch::X86_64) } else { Width::B8 };
     let Some(position) = register else {
+        // gcc gives a struct of padding a register, but no place on the stack.
+        if is_empty(ty) {
+            return Ok(());
+        }
         return planner.pass_on_stack(&argument, 8, width);
     };
     if is_floating(ty) {
@@ -92,9 +99,12 @@ fn plan_result(ty: &Type, planner: &mut Planner) -> Result<usize> {
     let size = layout::of(ty, Arch::X86_64)?.size;
     // gcc returns __int128 as it does vectors.
     let wide = size == 16 && (matches!(ty, Type::Vector(_)) || ty.as_integer().is_some());
+    if is_empty(ty) {
+        // To gcc, structs of padding come back nowhere.
+        planner.result.size = size;
+        return Ok(0);
+    }
     match size {
-        // gcc's empty structs come back nowhere.
-        0 => {}
         _ if is_floating(ty) || wide => planner.result_part(size, 0, 16, Register::Fpr(0)),
         1 | 2 | 4 | 8 => planner.result_part(size, 0, 8, Register::Gpr(0)),
         _ => {

@@ -611,6 +611,11 @@ const ROWS: &[(&str, Except, &str)] = &[
     ("int f(int, struct s { int : 5; }, int)", Clang, "unnamed bit-fields only"),
     ("struct s { int : 0; float a; } f(struct s, float)", Nowhere, "a float behind an unnamed bit-field"),
     ("struct s { int : 8; float a; } f(struct s, float)", Clang, "a float behind unnamed bits"),
+    (
+        "void f(empty, unsigned __int128)",
+        Nowhere,
+        "an empty struct and another one passed by reference have two addresses",
+    ),
     ("empty f(int, empty, int, empty, double)", Nowhere, "empty structs take no place"),
     ("struct s { int a[0]; } f(int, struct s, int)", Nowhere, "an array of no elements"),
     (
