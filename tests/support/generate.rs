@@ -41,7 +41,7 @@ impl Source {
         let mut source = Source::new(seed, Purpose::Calls, dialect);
         let signature = source.signature();
         // A quarter is of Windows' convention, where there is one.
-        let windows = in_windows_convention(&signature).filter(|_| source.chance(25));
+        let windows = in_windows_convention(&signature, dialect).filter(|_| source.chance(25));
         let signature = windows.unwrap_or(signature);
         let choice = if source.chance(50) { 0 } else { source.between(1, 4) };
         Case { label: format!("JITCALL_SEED={seed} JITCALL_SIGNATURES=1"), signature, choice }

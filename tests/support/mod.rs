@@ -14,8 +14,9 @@ pub(crate) mod table;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use compile::Dialect;
 use jitcall::abi::Convention;
-use jitcall::types::layout;
+use jitcall::types::{Float, Member, layout};
 use jitcall::{Arch, Signature, Type};
 
 /// One signature to try.
@@ -57,13 +58,32 @@ impl Run {
     }
 }
 
-/// The same signature in Windows' convention, where the machine has it and gcc calls its own functions of it: on Linux its
-/// `va_arg` does not look for variadic arguments behind a reference where they are passed by one.
-pub(crate) fn in_windows_convention(signature: &Signature) -> Option<Signature> {
+/// The same signature in Windows' convention, where the machine has it and the compilers agree: on Linux gcc's `va_arg`
+/// does not look behind references, and what Microsoft's C does not have, each compiler passes as it likes.
+pub(crate) fn in_windows_convention(signature: &Signature, dialect: Dialect) -> Option<Signature> {
     let tail = &signature.parameters()[signature.fixed()..];
     let size = |ty: &Type| layout::of(ty, Arch::HOST).expect("parameters have sizes").size;
     let direct = tail.iter().all(|parameter| matches!(size(&parameter.ty), 1 | 2 | 4 | 8));
-    (direct && Arch::HOST == Arch::X86_64).then(|| signature.clone().with_convention(Convention::Win64))
+    let mut types = signature.parameters().iter().map(|parameter| &parameter.ty).chain([signature.result()]);
+    let agreed = dialect == Dialect::Gcc || types.all(|ty| ty.is_void() || is_in_microsofts_c(ty));
+    (direct && agreed && Arch::HOST == Arch::X86_64).then(|| signature.clone().with_convention(Convention::Win64))
+}
+
+/// Whether a type has nothing that is GNU's or of C99 alone.
+fn is_in_microsofts_c(ty: &Type) -> bool {
+    match ty {
+        Type::Bool | Type::Pointer(_) | Type::Enum(_) | Type::Float(Float::F32 | Float::F64) => true,
+        Type::Integer(integer) => integer.size() <= 8,
+        Type::Array(array) => array.length() != Some(0) && is_in_microsofts_c(array.element()),
+        Type::Aggregate(aggregate) => {
+            let plain = !aggregate.is_packed() && aggregate.requested_align().is_none();
+            let member = |member: &Member| {
+                member.bits.is_none() && member.align.is_none() && !member.packed && is_in_microsofts_c(&member.ty)
+            };
+            plain && !aggregate.members().is_empty() && aggregate.members().iter().all(member)
+        }
+        _ => false,
+    }
 }
 
 /// A signature from its parts: `fixed` is given where it is variadic, and says how many parameters have names.

@@ -747,14 +747,14 @@ pub(crate) fn cases(dialect: Dialect) -> Vec<Case> {
         println!("left out, {except:?}: {text}");
     }
     let mut cases: Vec<Case> = rows.into_iter().flat_map(|(text, _, reason)| choices(text, reason)).collect();
-    let windows: Vec<Case> = cases.iter().filter_map(in_windows).collect();
+    let windows: Vec<Case> = cases.iter().filter_map(|case| in_windows(case, dialect)).collect();
     cases.extend(windows);
     cases
 }
 
 /// A case in Windows' convention, where it has one.
-fn in_windows(case: &Case) -> Option<Case> {
-    let signature = in_windows_convention(&case.signature)?;
+fn in_windows(case: &Case, dialect: Dialect) -> Option<Case> {
+    let signature = in_windows_convention(&case.signature, dialect)?;
     Some(Case { label: format!("{}, ms_abi", case.label), signature, choice: case.choice })
 }
 

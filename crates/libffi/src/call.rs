@@ -1,4 +1,4 @@
-//! `ffi_call`: from a `ffi_cif` to the machine code of its signature in a few instructions.
+//! `ffi_call` and call plans: from a `ffi_cif` to the machine code of its signature in a few instructions.
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -78,4 +78,55 @@ unsafe fn call_for_nothing(
     };
     // SAFETY: said by the caller; there is room for the result.
     unsafe { call((&raw const *prepared).cast(), function, result, avalue, chain) };
+}
+
+/// Calls of one signature, prepared. Here a `ffi_cif` is that already, so a plan is but another name for what it refers
+/// to, and costs nothing.
+pub struct ffi_call_plan(Prepared);
+
+/// The plan for a `ffi_cif`; it may be used by any number of threads.
+///
+/// # Safety
+/// `cif` was prepared.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ffi_call_plan_alloc(cif: *mut ffi_cif) -> *mut ffi_call_plan {
+    // SAFETY: said by the caller.
+    unsafe { (&raw const *ffi_cif::prepared(cif)).cast_mut().cast() }
+}
+
+/// Calls a function as [`ffi_call`] does.
+///
+/// # Safety
+/// As for [`ffi_call`], with the `ffi_cif` that the plan was made for.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn ffi_call_plan_invoke(
+    plan: *mut ffi_call_plan,
+    function: *const c_void,
+    rvalue: *mut c_void,
+    avalue: *mut *mut c_void,
+) {
+    // SAFETY: said by the caller.
+    unsafe {
+        let prepared = &(*plan).0;
+        if rvalue.is_null() {
+            return call_for_nothing(prepared, function, avalue, ptr::null());
+        }
+        prepared.call()(plan.cast(), function, rvalue, avalue, ptr::null());
+    }
+}
+
+/// Ends the use of a plan; null is nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn ffi_call_plan_free(_plan: *mut ffi_call_plan) {
+    // What is prepared for a signature stays for the next `ffi_cif` of it.
+}
+
+/// Bytes that are held for a plan, which all of its signature share; 0 for null.
+///
+/// # Safety
+/// It is a plan, or null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ffi_call_plan_size(plan: *mut ffi_call_plan) -> usize {
+    // SAFETY: said by the caller.
+    unsafe { plan.as_ref() }.map_or(0, |plan| plan.0.bytes())
 }

@@ -57,14 +57,31 @@ unsafe fn check_at(ty: *mut ffi_type, words: &mut impl Words, depth: usize) -> R
         let (size, alignment) = ffi_type::layout(ty);
         words.push(u64::from(kind) | 1 << 8 | u64::from(alignment) << 16 | (size as u64) << 32);
         if kind != kind::STRUCT {
-            // All parts are of the first one's type.
-            return check_at(first_element(ty)?, words, depth + 1);
+            return check_parts(ty, words);
         }
         for element in elements(ty)? {
             check_at(element, words, depth + 1)?;
         }
     }
     words.push(1 << 9);
+    Ok(())
+}
+
+/// The parts of a complex or vector type: scalars of one type.
+///
+/// # Safety
+/// As for [`check`].
+unsafe fn check_parts(ty: *mut ffi_type, words: &mut impl Words) -> Result<()> {
+    // SAFETY: said by the caller.
+    unsafe {
+        let first = (*first_element(ty)?).kind;
+        let scalar =
+            !matches!(first, kind::VOID | kind::STRUCT | kind::COMPLEX | kind::VECTOR) && first <= kind::VECTOR;
+        if !scalar || elements(ty)?.any(|element| (*element).kind != first) {
+            return Err(FFI_BAD_TYPEDEF);
+        }
+        words.push(first.into());
+    }
     Ok(())
 }
 
@@ -126,13 +143,13 @@ pub(crate) unsafe fn lay_out(ty: *mut ffi_type, offsets: Option<*mut usize>, dep
     }
     // SAFETY: said by the caller.
     unsafe {
-        if (*ty).kind == kind::VECTOR {
-            // A vector is aligned to its size (psABI 3.1.2); AAPCS64 5.2 knows none of more than 16 bytes.
-            let most = if cfg!(target_arch = "aarch64") { 16 } else { layout::MAX_ALIGN };
-            alignment = u16::try_from(end.next_power_of_two().min(most)).map_err(|_| FFI_BAD_TYPEDEF)?;
-        }
         if end == 0 {
             return Err(FFI_BAD_TYPEDEF);
+        }
+        if (*ty).kind == kind::VECTOR {
+            // The size is a power of two, as GNU C has it; libffi aligns to no more than 16 bytes.
+            end = end.next_power_of_two();
+            alignment = end.min(16) as u16;
         }
         ffi_type::set_layout(ty, end.next_multiple_of(alignment.into()), alignment);
     }

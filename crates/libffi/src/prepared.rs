@@ -102,6 +102,11 @@ impl Prepared {
         unsafe { std::mem::transmute::<*mut c_void, CallFunction>(self.call_with_chain.load(Ordering::Relaxed)) }
     }
 
+    /// Bytes that it takes, with what describes the signature.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Prepared>() + size_of_val(&*self.key)
+    }
+
     /// The entry of closures whose state is found so.
     pub(crate) fn entry(&self, state: StateIn) -> *const c_void {
         let place = &self.entries[state as usize];
