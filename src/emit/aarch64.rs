@@ -101,6 +101,24 @@ impl<'a> Emitter<'a> {
         (spare, 0)
     }
 
+    /// Loads from a distance that is no multiple of the width: there the immediate has nine bits only.
+    fn load_unaligned(&mut self, to: u8, base: u8, offset: u32, width: Width) {
+        let (base, offset) = if offset < 256 {
+            (base, offset as i32)
+        } else {
+            self.constant(10, offset);
+            dynasm!(self.ops ; .arch aarch64 ; add x10, X(base), x10);
+            (10, 0)
+        };
+        match width {
+            Width::S1 | Width::U1 => unreachable!("every distance is a multiple of one byte"),
+            Width::S2 => dynasm!(self.ops ; .arch aarch64 ; ldursh W(to), [X(base), offset]),
+            Width::U2 => dynasm!(self.ops ; .arch aarch64 ; ldurh W(to), [X(base), offset]),
+            Width::B4 => dynasm!(self.ops ; .arch aarch64 ; ldur W(to), [X(base), offset]),
+            Width::B8 | Width::B16 | Width::B32 => dynasm!(self.ops ; .arch aarch64 ; ldur X(to), [X(base), offset]),
+        }
+    }
+
     fn copy_in_a_loop(&mut self, base: u8, offset: u32, at: u32, size: u32) {
         self.constant(11, offset);
         self.constant(12, at);
@@ -133,6 +151,9 @@ impl Assembler for Emitter<'_> {
 
     fn load(&mut self, to: Role, base: Role, offset: u32, width: Width) {
         let to = number(to);
+        if !(offset as usize).is_multiple_of(width.bytes().min(8)) {
+            return self.load_unaligned(to, number(base), offset, width);
+        }
         let (base, offset) = self.within_reach(number(base), offset);
         match width {
             Width::S1 => dynasm!(self.ops ; .arch aarch64 ; ldrsb W(to), [X(base), offset]),

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::hint::black_box;
-use std::mem;
+use std::{mem, ptr};
 
 use jitcall::closure::{Arguments, Outcome};
 use jitcall::ctype::CType;
@@ -11,11 +11,15 @@ use jitcall::{CallbackInterface, Closure, Engine, Signature, Tier, Value};
 
 use super::callees;
 use super::engines::{LAYOUTS, Runner, Turns, Way};
-use super::libffi::{Callback, Libffi};
+use super::libffi::{Callback, Rivals};
 use crate::Failure;
 
 /// `int callback(int, int)`, called by a loop of a library: nanoseconds per turn.
 pub(crate) const LOOP: &str = "callback";
+
+/// A closure of `int callback(int, int)`, made and freed: nanoseconds for both. What is called direct is the allocation of
+/// as many bytes, and their freeing.
+pub(crate) const CLOSURE: &str = "closure";
 
 /// `qsort` of 1,000 integers in random order: nanoseconds per sort.
 pub(crate) const SORT: &str = "qsort";
@@ -44,7 +48,7 @@ enum Owner {
 }
 
 /// Gets the loop ready to call back in that way; `None` where there is no such way here.
-pub(crate) fn prepare_loop(way: Way, libffi: Option<&Libffi>) -> Result<Option<Runner>, Failure> {
+pub(crate) fn prepare_loop(way: Way, rivals: &Rivals) -> Result<Option<Runner>, Failure> {
     extern "C" fn add(a: i32, b: i32) -> i32 {
         a.wrapping_add(b)
     }
@@ -55,7 +59,7 @@ pub(crate) fn prepare_loop(way: Way, libffi: Option<&Libffi>) -> Result<Option<R
             typed: |interface: &CallbackInterface| interface.typed(|a: i32, b: i32| a.wrapping_add(b)),
             combine: |a: i32, b: i32| a.wrapping_add(b),
         };
-        handlers.callee(way, &signature, libffi)
+        handlers.callee(way, &signature, rivals)
     };
     let mut loops: Vec<Turns> = Vec::new();
     for layout in 0..LAYOUTS {
@@ -73,8 +77,62 @@ pub(crate) fn prepare_loop(way: Way, libffi: Option<&Libffi>) -> Result<Option<R
     Ok(Some(Runner::new(way, loops)))
 }
 
+/// Gets closures ready to be made and freed in that way; `None` where there is no such way here.
+pub(crate) fn prepare_closure(way: Way, rivals: &Rivals) -> Result<Option<Runner>, Failure> {
+    let signature = Signature::parse("int callback(int, int)")?;
+    let mut loops: Vec<Turns> = Vec::new();
+    for _ in 0..LAYOUTS {
+        let tier = if way == Way::Asm { Tier::Asm } else { Tier::Jit };
+        let interface = || Engine::builder().tier(tier).build()?.prepare_callback(&signature);
+        loops.push(match way {
+            Way::Direct => Box::new(|closures| {
+                for _ in 0..closures {
+                    // SAFETY: what was allocated is freed.
+                    unsafe { libc::free(black_box(libc::malloc(black_box(64)))) };
+                }
+            }),
+            Way::ClosureTyped => {
+                let interface = interface()?;
+                Box::new(move |closures| {
+                    for _ in 0..closures {
+                        drop(black_box(interface.typed(|a: i32, b: i32| a.wrapping_add(b))));
+                    }
+                })
+            }
+            Way::ClosureRaw | Way::Asm => {
+                let interface = interface()?;
+                Box::new(move |closures| {
+                    for _ in 0..closures {
+                        // SAFETY: the signature has two of these parameters, in a slot each, and an `int` result.
+                        let add = |arguments: Arguments<'_>, result: Outcome<'_>| unsafe {
+                            result.write(arguments.read::<i32>(0).wrapping_add(arguments.read::<i32>(1)));
+                        };
+                        drop(black_box(interface.slots(add)));
+                    }
+                })
+            }
+            Way::Libffi | Way::DropIn => {
+                let Some(libffi) = rivals.of(way) else { return Ok(None) };
+                let made = libffi.closures(&signature)?;
+                Box::new(move |closures| {
+                    for _ in 0..closures {
+                        // SAFETY: nobody calls it.
+                        unsafe {
+                            if let Some(closure) = made.make(ptr::null(), ptr::null()) {
+                                made.free(black_box(closure));
+                            }
+                        }
+                    }
+                })
+            }
+            _ => return Ok(None),
+        });
+    }
+    Ok(Some(Runner::new(way, loops)))
+}
+
 /// Gets a sort ready that compares in that way; `None` where there is no such way here.
-pub(crate) fn prepare_sort(way: Way, libffi: Option<&Libffi>) -> Result<Option<Runner>, Failure> {
+pub(crate) fn prepare_sort(way: Way, rivals: &Rivals) -> Result<Option<Runner>, Failure> {
     /// # Safety
     /// Both point at integers.
     unsafe extern "C" fn compare(a: *const i32, b: *const i32) -> i32 {
@@ -89,7 +147,7 @@ pub(crate) fn prepare_sort(way: Way, libffi: Option<&Libffi>) -> Result<Option<R
         // SAFETY: as above.
         combine: |a: *const i32, b: *const i32| unsafe { order(a, b) },
     };
-    let Some(callee) = handlers.callee(way, &signature, libffi)? else { return Ok(None) };
+    let Some(callee) = handlers.callee(way, &signature, rivals)? else { return Ok(None) };
     // The multiplier is a primitive root of the prime 1009, so no number comes twice.
     let mut number = 1;
     let shuffled: Vec<i32> = std::iter::repeat_with(|| {
@@ -163,12 +221,7 @@ struct Handlers<T, C> {
 }
 
 impl<T, C> Handlers<T, C> {
-    fn callee<A: Argument>(
-        self,
-        way: Way,
-        signature: &Signature,
-        libffi: Option<&Libffi>,
-    ) -> Result<Option<Callee>, Failure>
+    fn callee<A: Argument>(self, way: Way, signature: &Signature, rivals: &Rivals) -> Result<Option<Callee>, Failure>
     where
         T: Fn(&CallbackInterface) -> jitcall::Result<Closure<'static>>,
         C: Fn(A, A) -> i32 + Copy + 'static,
@@ -195,8 +248,8 @@ impl<T, C> Handlers<T, C> {
                 },
                 _ => Err("another number of values than the declared one".into()),
             })?,
-            Way::Libffi => {
-                let Some(libffi) = libffi else { return Ok(None) };
+            Way::Libffi | Way::DropIn => {
+                let Some(libffi) = rivals.of(way) else { return Ok(None) };
                 let callback = libffi.callback(signature, combine)?;
                 return Ok(Some(Callee { address: callback.address(), _owner: Owner::Libffi { _callback: callback } }));
             }

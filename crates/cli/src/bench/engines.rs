@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use jitcall::{Engine, Function, Signature, SlotFunction, Tier, TypedFunction, Value};
 
 use super::cases::{Case, Outcome};
-use super::libffi::{Libffi, Prepared};
+use super::libffi::{Prepared, Rivals};
 use crate::Failure;
 
 /// A way to call.
@@ -35,6 +35,8 @@ pub(crate) enum Way {
     Libffi,
     /// `ffi_call_plan_invoke`
     LibffiPlan,
+    /// `ffi_call`, and closures, of this project's `libffi.so.8`
+    DropIn,
 }
 
 impl Way {
@@ -73,10 +75,10 @@ impl Runner {
 }
 
 /// Gets a case ready to be called in that way; `None` where there is no such way here.
-pub(crate) fn prepare<C: Case>(way: Way, libffi: Option<&Libffi>) -> Result<Option<Runner>, Failure> {
+pub(crate) fn prepare<C: Case>(way: Way, rivals: &Rivals) -> Result<Option<Runner>, Failure> {
     let mut loops = Vec::with_capacity(LAYOUTS);
     for layout in 0..LAYOUTS {
-        let turns = prepare_layout::<C>(way, layout, libffi);
+        let turns = prepare_layout::<C>(way, layout, rivals);
         match turns.map_err(|failure| format!("{} by {}: {failure}", C::NAME, way.name()))? {
             Some(turns) => loops.push(turns),
             None => return Ok(None),
@@ -85,7 +87,7 @@ pub(crate) fn prepare<C: Case>(way: Way, libffi: Option<&Libffi>) -> Result<Opti
     Ok(Some(Runner { way, loops }))
 }
 
-fn prepare_layout<C: Case>(way: Way, layout: usize, libffi: Option<&Libffi>) -> Result<Option<Turns>, Failure> {
+fn prepare_layout<C: Case>(way: Way, layout: usize, rivals: &Rivals) -> Result<Option<Turns>, Failure> {
     match way {
         Way::Direct => looped(Direct::<C>(black_box(C::function())), layout),
         Way::Typed => looped(Typed::<C>(function::<C>(Tier::Jit, 0)?.typed()?), layout),
@@ -93,11 +95,11 @@ fn prepare_layout<C: Case>(way: Way, layout: usize, libffi: Option<&Libffi>) -> 
         Way::Values => looped::<C, _>(Values(function::<C>(Tier::Jit, layout)?), layout),
         Way::Asm => looped(Slots::<C>(function::<C>(Tier::Asm, 0)?.slots()?), layout),
         Way::ClosureTyped | Way::ClosureRaw | Way::ClosureValues => Ok(None),
-        Way::Libffi | Way::LibffiPlan => {
+        Way::Libffi | Way::LibffiPlan | Way::DropIn => {
             let signature = Signature::parse(C::DECLARATION)?;
-            let prepared = match libffi {
-                Some(libffi) if way == Way::Libffi => Some(libffi.calls(&signature)?),
-                Some(libffi) => libffi.plans(&signature)?,
+            let prepared = match rivals.of(way) {
+                Some(libffi) if way == Way::LibffiPlan => libffi.plans(&signature)?,
+                Some(libffi) => Some(libffi.calls(&signature)?),
                 None => None,
             };
             let offsets = Engine::global().prepare(&signature)?.slot_offsets().to_vec();

@@ -1,4 +1,4 @@
-//! libffi, as it is found on the system: the rival.
+//! libffi, as it is found on the system: the rival; and this project's own library in its place.
 
 use std::ffi::{c_int, c_uint, c_void};
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::{fs, mem, ptr};
 
 use jitcall::{Library, Signature, Type};
 
+use super::engines::Way;
 use crate::Failure;
 
 /// Where it is looked for.
@@ -23,6 +24,8 @@ pub(crate) type Invoke = unsafe extern "C" fn(*mut c_void, *const c_void, *mut c
 
 type PrepareCif = unsafe extern "C" fn(*mut Cif, c_int, c_uint, *mut FfiType, *mut *mut FfiType) -> c_int;
 type AllocatePlan = unsafe extern "C" fn(*mut Cif) -> *mut c_void;
+type AllocateClosure = unsafe extern "C" fn(usize, *mut *mut c_void) -> *mut c_void;
+type PrepareClosure = unsafe extern "C" fn(*mut c_void, *mut Cif, *const c_void, *const c_void, *mut c_void) -> c_int;
 type FreeClosure = unsafe extern "C" fn(*mut c_void);
 type FreePlan = unsafe extern "C" fn(*mut c_void);
 
@@ -39,6 +42,68 @@ struct FfiType {
 #[repr(C)]
 #[derive(Default)]
 struct Cif([u64; 4]);
+
+/// The variable that names this project's library.
+const DROP_IN: &str = "JITCALL_LIBFFI";
+
+/// The libraries that are measured.
+#[derive(Default)]
+pub(crate) struct Rivals {
+    libffi: Option<Libffi>,
+    drop_in: Option<Libffi>,
+}
+
+impl Rivals {
+    /// Opens both, and tells what is to be said of each. One that is not there is no failure unless it was asked for.
+    pub(crate) fn open(libffi: Option<&Path>, drop_in: Option<&Path>) -> Result<(Rivals, String), Failure> {
+        // The loader takes a library that has the name for the system's, so that one comes first.
+        let (libffi, mut note) = match Libffi::open(libffi.unwrap_or(Path::new(NAME))) {
+            Ok(libffi) => {
+                let plans = if libffi.plans.is_some() { "" } else { ", which has no call plans" };
+                let note = format!("libffi: {}{plans}", libffi.path().display());
+                (Some(libffi), note)
+            }
+            Err(failure) if libffi.is_some() => return Err(failure),
+            Err(failure) => (None, format!("libffi: left out: {failure}")),
+        };
+        let asked = drop_in.map(Path::to_owned).or_else(|| std::env::var_os(DROP_IN).map(PathBuf::from));
+        let place = asked.clone().or_else(beside_the_program);
+        let drop_in = match place.as_deref().map(Libffi::open) {
+            Some(Err(failure)) if asked.is_some() => return Err(failure),
+            Some(Ok(drop_in)) => Some(drop_in),
+            Some(Err(_)) | None => None,
+        };
+        let text = match &drop_in {
+            Some(drop_in) => {
+                let path = drop_in.path();
+                if libffi.as_ref().is_some_and(|libffi| libffi.path() == path) {
+                    return Err(format!("libffi and drop-in are one file, {}", path.display()).into());
+                }
+                format!("drop-in: {}", path.display())
+            }
+            None => {
+                format!("drop-in: left out: crates/libffi/install.sh target/libffi builds it, or {DROP_IN} names it")
+            }
+        };
+        note = format!("{note}\n{text}");
+        Ok((Rivals { libffi, drop_in }, note))
+    }
+
+    /// The library that a way goes through.
+    pub(crate) fn of(&self, way: Way) -> Option<&Libffi> {
+        match way {
+            Way::Libffi | Way::LibffiPlan => self.libffi.as_ref(),
+            Way::DropIn => self.drop_in.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// Where `install.sh target/libffi` puts the library, for a program in `target/release`.
+fn beside_the_program() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    Some(program.parent()?.parent()?.join("libffi/lib").join(NAME)).filter(|path| path.exists())
+}
 
 /// The library, open.
 pub(crate) struct Libffi {
@@ -67,10 +132,10 @@ pub(crate) struct Prepared {
 }
 
 impl Libffi {
-    /// Opens the library at `path`, or the system's.
-    pub(crate) fn open(path: Option<&Path>) -> Result<Libffi, Failure> {
+    /// Opens a library.
+    fn open(path: &Path) -> Result<Libffi, Failure> {
         // SAFETY: libffi's initialisers set up its own memory.
-        let library = unsafe { Library::open(path.unwrap_or(Path::new(NAME)))? };
+        let library = unsafe { Library::open(path)? };
         let prepare = library.symbol("ffi_prep_cif")?;
         let call = library.symbol("ffi_call")?;
         let plans =
@@ -88,11 +153,6 @@ impl Libffi {
             (mem::transmute::<*const c_void, PrepareCif>(prepare), mem::transmute::<*const c_void, Invoke>(call), plans)
         };
         Ok(Libffi { library, prepare, call, plans })
-    }
-
-    /// Whether it has call plans.
-    pub(crate) fn has_plans(&self) -> bool {
-        self.plans.is_some()
     }
 
     /// Where the loader found it.
@@ -144,28 +204,28 @@ impl Libffi {
             // SAFETY: said by the caller.
             unsafe { *result = (*function)(**arguments, **arguments.add(1)) as isize };
         }
-        let (types, mut cif) = self.cif(signature)?;
+        let closures = self.closures(signature)?;
+        let function = Box::new(function);
+        // SAFETY: the handler is of the closures' signature; it and the function live as long as the closure.
+        let closure = unsafe { closures.make(handle::<A, F> as *const c_void, (&raw const *function).cast()) };
+        let Some(closure) = closure else { return Err(format!("no closure for {signature}").into()) };
+        Ok(Callback { closure, closures, _function: function })
+    }
+
+    /// What makes closures of a signature.
+    pub(crate) fn closures(&self, signature: &Signature) -> Result<Closures, Failure> {
+        let (types, cif) = self.cif(signature)?;
         let symbols = ["ffi_closure_alloc", "ffi_prep_closure_loc", "ffi_closure_free"];
         let [allocate, prepare, free] = symbols.map(|name| self.library.symbol(name));
-        let (allocate, prepare, free) = (allocate?, prepare?, free?);
-        let function = Box::new(function);
-        let mut code = ptr::null_mut();
-        // SAFETY: these are the types that <ffi.h> gives the functions of those names. The closure gets more room than
-        // it needs on either architecture, and cif and function live as long as it does.
+        // SAFETY: these are the types that <ffi.h> gives the functions of those names.
         unsafe {
-            let allocate: unsafe extern "C" fn(usize, *mut *mut c_void) -> *mut c_void = mem::transmute(allocate);
-            let prepare: unsafe extern "C" fn(*mut c_void, *mut Cif, *const c_void, *const F, *mut c_void) -> c_int =
-                mem::transmute(prepare);
-            let free = mem::transmute::<*const c_void, FreeClosure>(free);
-            let closure = allocate(128, &raw mut code);
-            if closure.is_null() {
-                return Err("ffi_closure_alloc found no memory".into());
-            }
-            let handle = handle::<A, F> as *const c_void;
-            match prepare(closure, &raw mut *cif, handle, &raw const *function, code) {
-                0 => Ok(Callback { code, closure, free, _function: function, _cif: cif, _types: types }),
-                status => Err(format!("ffi_prep_closure_loc gave status {status} for {signature}").into()),
-            }
+            Ok(Closures {
+                allocate: mem::transmute::<*const c_void, AllocateClosure>(allocate?),
+                prepare: mem::transmute::<*const c_void, PrepareClosure>(prepare?),
+                free: mem::transmute::<*const c_void, FreeClosure>(free?),
+                cif,
+                _types: types,
+            })
         }
     }
 
@@ -185,27 +245,72 @@ impl Libffi {
     }
 }
 
+/// What makes closures of one signature.
+pub(crate) struct Closures {
+    allocate: AllocateClosure,
+    prepare: PrepareClosure,
+    free: FreeClosure,
+    cif: Box<Cif>,
+    /// Kept for their addresses.
+    _types: Types,
+}
+
+/// A closure, and what C is to call.
+#[derive(Clone, Copy)]
+pub(crate) struct RawClosure {
+    closure: *mut c_void,
+    code: *mut c_void,
+}
+
+impl Closures {
+    /// Bytes of a closure, and more: it has 56 on x86_64.
+    const SIZE: usize = 64;
+
+    /// Makes a closure; `None` where there is no memory, or the library refuses.
+    ///
+    /// # Safety
+    /// The handler is as libffi calls it for this signature; what C calls is not called after these closures are dropped.
+    #[inline]
+    pub(crate) unsafe fn make(&self, handler: *const c_void, user: *const c_void) -> Option<RawClosure> {
+        let mut code = ptr::null_mut();
+        // SAFETY: said by the caller.
+        unsafe {
+            let closure = (self.allocate)(Closures::SIZE, &raw mut code);
+            let cif = (&raw const *self.cif).cast_mut();
+            (!closure.is_null() && (self.prepare)(closure, cif, handler, user, code) == 0)
+                .then_some(RawClosure { closure, code })
+        }
+    }
+
+    /// Frees a closure.
+    ///
+    /// # Safety
+    /// It is one of these, and nobody calls it any more.
+    #[inline]
+    pub(crate) unsafe fn free(&self, closure: RawClosure) {
+        // SAFETY: said by the caller.
+        unsafe { (self.free)(closure.closure) };
+    }
+}
+
 /// A closure of libffi's.
 pub(crate) struct Callback {
-    code: *mut c_void,
-    closure: *mut c_void,
-    free: FreeClosure,
-    /// Kept for their addresses.
+    closure: RawClosure,
+    closures: Closures,
+    /// Kept for its address.
     _function: Box<dyn std::any::Any>,
-    _cif: Box<Cif>,
-    _types: Types,
 }
 
 impl Callback {
     pub(crate) fn address(&self) -> *const c_void {
-        self.code
+        self.closure.code
     }
 }
 
 impl Drop for Callback {
     fn drop(&mut self) {
-        // SAFETY: it was allocated by libffi, and nobody calls it any more.
-        unsafe { (self.free)(self.closure) };
+        // SAFETY: it was made by these closures, and nobody calls it any more.
+        unsafe { self.closures.free(self.closure) };
     }
 }
 

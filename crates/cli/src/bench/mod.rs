@@ -16,7 +16,7 @@ use clap::ValueEnum;
 use crate::Failure;
 use cases::{Add2, Case, Fma3, Mix8, Mix16, Noop, StructBig24, StructIntFloat, StructPoint};
 use engines::{Runner, Way};
-use libffi::Libffi;
+use libffi::Rivals;
 
 /// Measures what calls cost
 #[derive(clap::Args)]
@@ -33,6 +33,9 @@ pub(crate) struct Bench {
     /// The libffi to measure against, in place of the system's
     #[arg(long, value_name = "PATH")]
     libffi: Option<PathBuf>,
+    /// This project's libffi.so.8 [default: $JITCALL_LIBFFI, or ../libffi/lib beside the program]
+    #[arg(long, value_name = "PATH")]
+    drop_in: Option<PathBuf>,
     /// Makes N calls and measures nothing: for a tool that counts instructions
     #[arg(long, value_names = ["CASE", "ENGINE", "N"], num_args = 3, conflicts_with_all = ["cases", "quick", "json"])]
     instructions: Option<Vec<String>>,
@@ -61,10 +64,12 @@ enum CaseName {
     Callback,
     /// `qsort` of 1,000 integers; nanoseconds per sort
     Qsort,
+    /// A closure made and freed, beside an allocation
+    Closure,
 }
 
 impl CaseName {
-    fn prepare(self, way: Way, libffi: Option<&Libffi>) -> Result<Option<Runner>, Failure> {
+    fn prepare(self, way: Way, rivals: &Rivals) -> Result<Option<Runner>, Failure> {
         let prepare = match self {
             CaseName::Noop => engines::prepare::<Noop>,
             CaseName::Add2 => engines::prepare::<Add2>,
@@ -76,8 +81,9 @@ impl CaseName {
             CaseName::Intfloat => engines::prepare::<StructIntFloat>,
             CaseName::Callback => callbacks::prepare_loop,
             CaseName::Qsort => callbacks::prepare_sort,
+            CaseName::Closure => callbacks::prepare_closure,
         };
-        prepare(way, libffi)
+        prepare(way, rivals)
     }
 
     fn name(self) -> &'static str {
@@ -92,20 +98,21 @@ impl CaseName {
             CaseName::Intfloat => StructIntFloat::NAME,
             CaseName::Callback => callbacks::LOOP,
             CaseName::Qsort => callbacks::SORT,
+            CaseName::Closure => callbacks::CLOSURE,
         }
     }
 }
 
 impl Bench {
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        let (libffi, note) = self.open_libffi()?;
+        let (rivals, note) = Rivals::open(self.libffi.as_deref(), self.drop_in.as_deref())?;
         if let Some(words) = &self.instructions {
-            return call_only(words, libffi.as_ref());
+            return call_only(words, &rivals);
         }
         let mut rows = Vec::new();
         for case in CaseName::value_variants().iter().filter(|case| self.cases.is_empty() || self.cases.contains(case))
         {
-            let runners = Way::value_variants().iter().map(|way| case.prepare(*way, libffi.as_ref()));
+            let runners = Way::value_variants().iter().map(|way| case.prepare(*way, &rivals));
             let runners: Vec<Runner> = runners.filter_map(Result::transpose).collect::<Result<_, _>>()?;
             let effort = if self.quick { measure::QUICK } else { measure::FULL };
             rows.extend(report::rows(case.name(), &measure::measure(&runners, effort)));
@@ -118,27 +125,14 @@ impl Bench {
         report::table(&rows, &mut output)?;
         Ok(writeln!(output, "\n{}\n{note}", callees::note())?)
     }
-
-    /// The library, and what is to be said of it. That the system has none is no failure.
-    fn open_libffi(&self) -> Result<(Option<Libffi>, String), Failure> {
-        match Libffi::open(self.libffi.as_deref()) {
-            Ok(libffi) => {
-                let plans = if libffi.has_plans() { "" } else { ", which has no call plans" };
-                let note = format!("libffi: {}{plans}", libffi.path().display());
-                Ok((Some(libffi), note))
-            }
-            Err(failure) if self.libffi.is_some() => Err(failure),
-            Err(failure) => Ok((None, format!("libffi: left out: {failure}"))),
-        }
-    }
 }
 
 /// Makes calls, and nothing else in their loop.
-fn call_only(words: &[String], libffi: Option<&Libffi>) -> Result<(), Failure> {
+fn call_only(words: &[String], rivals: &Rivals) -> Result<(), Failure> {
     let [case, way, calls] = words else { return Err("a case, an engine and a number are needed".into()) };
     let (case, way) = (CaseName::from_str(case, false)?, Way::from_str(way, false)?);
     let calls = calls.parse()?;
-    match case.prepare(way, libffi)? {
+    match case.prepare(way, rivals)? {
         Some(runner) => runner.run(0, calls),
         None => return Err(format!("there is no {} here", way.name()).into()),
     }
