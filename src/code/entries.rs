@@ -178,6 +178,11 @@ impl Entry {
         words.code.store(code.cast_mut(), Ordering::Release);
     }
 
+    /// Where it comes from.
+    pub(crate) fn pool(&self) -> Pool {
+        self.pool
+    }
+
     /// Gives the entry away as one word: its record's address.
     pub(crate) fn into_raw(self) -> NonNull<c_void> {
         ManuallyDrop::new(self).record.cast()
@@ -232,23 +237,23 @@ impl Drop for Entry {
     }
 }
 
-/// Free records, the last one that came first.
+/// Free records, the last one that came first; or other memory that stays, for which a record stands.
 ///
 /// The head is one word: the record's address, which is a multiple of 16 and less than 2^48, and above it a count of
 /// changes, by which a thread that was overtaken notices so.
-struct FreeList {
+pub(crate) struct FreeList {
     head: AtomicU64,
 }
 
 const TAG_SHIFT: u32 = 44;
 
 impl FreeList {
-    const fn new() -> FreeList {
+    pub(crate) const fn new() -> FreeList {
         FreeList { head: AtomicU64::new(0) }
     }
 
     #[inline]
-    fn pop(&self) -> Option<NonNull<Record>> {
+    pub(crate) fn pop(&self) -> Option<NonNull<Record>> {
         let mut head = self.head.load(Ordering::Acquire);
         loop {
             let record = unpack(head)?;
@@ -263,7 +268,7 @@ impl FreeList {
     }
 
     #[inline]
-    fn push(&self, record: NonNull<Record>) {
+    pub(crate) fn push(&self, record: NonNull<Record>) {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             let next = unpack(head).map_or(ptr::null_mut(), NonNull::as_ptr);

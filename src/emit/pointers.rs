@@ -56,6 +56,9 @@ pub(super) trait PointersAssembler: Assembler {
     fn write_general(&mut self, from: Role, offset: u32, bytes: u8);
     /// Writes the low bytes of a vector result register, 4 to 32 of them, to the result.
     fn write_vector(&mut self, from: u8, offset: u32, bytes: u8);
+    /// Writes the low 8 bytes of a vector result register and of the next one, in one go where that can be: a caller that
+    /// reads both at once need not wait for two writes.
+    fn write_vector_pair(&mut self, first: u8, offset: u32);
     /// Pops the top of the x87 stack to the result.
     fn write_x87(&mut self, offset: u32);
 }
@@ -116,33 +119,49 @@ pub(super) fn emit_call<A: PointersAssembler>(blueprint: &Blueprint<'_>, chain: 
     let plan = blueprint.plan;
     assembler.landing_pad();
     assembler.open_frame(false);
-    assembler.keep(RESULT_IN, if chain { CHAIN_IN } else { RESULT_IN });
-    assembler.copy(Role::Target, TARGET_IN);
-    assembler.copy(Role::Slots, ARGUMENTS_IN);
+    if chain || !blueprint.is_written_by_callee() {
+        assembler.keep(RESULT_IN, if chain { CHAIN_IN } else { RESULT_IN });
+    }
+    let target = set_aside(plan, TARGET_IN, Role::Target, &mut assembler);
+    let arguments = set_aside(plan, ARGUMENTS_IN, Role::Slots, &mut assembler);
     if plan.area() > 0 {
         assembler.reserve(plan.area(), plan.align);
-        blueprint.copy_blocks(&mut assembler);
-        blueprint.fill_stack(&mut assembler);
+        blueprint.copy_blocks(arguments, &mut assembler);
+        blueprint.fill_stack(arguments, &mut assembler);
     }
-    blueprint.fill_registers(&mut assembler);
+    blueprint.fill_registers(arguments, &mut assembler);
     if let Some(count) = plan.vector_count {
         assembler.vector_count(count);
     }
     if chain {
         assembler.restore_chain();
     }
-    assembler.call(Role::Target);
+    assembler.call(target);
     blueprint.write_result(&mut assembler);
     assembler.close_frame();
     assembler.finish()
 }
 
-/// A register that is free until argument registers are filled, and that [`Role::Scratch`] is not.
-const SPARE: Role = ARGUMENTS_IN;
+/// A parameter of the stub's leaves its register where that is filled, or used to copy blocks.
+fn set_aside<A: Assembler>(plan: &Plan, from: Role, to: Role, assembler: &mut A) -> Role {
+    let filled = plan.moves.iter().any(|value| argument_register(plan, value) == Some(from));
+    if !filled && plan.blocks.is_empty() {
+        return from;
+    }
+    assembler.copy(to, from);
+    to
+}
+
+/// A register that is free until argument registers are filled, and that [`Role::Scratch`] is not: of the two that the
+/// arguments' addresses may be found by, the other one.
+fn spare(arguments: Role) -> Role {
+    if arguments == ARGUMENTS_IN { Role::Slots } else { ARGUMENTS_IN }
+}
 
 impl Blueprint<'_> {
     /// Copies larger arguments to the stack, the last bytes of one that is no whole number of words by themselves.
-    fn copy_blocks<A: PointersAssembler>(&self, assembler: &mut A) {
+    fn copy_blocks<A: PointersAssembler>(&self, arguments: Role, assembler: &mut A) {
+        let spare = spare(arguments);
         for block in &self.plan.blocks {
             let at = match block.to {
                 BlockPlace::Stack(at) => at,
@@ -151,37 +170,44 @@ impl Blueprint<'_> {
             let index = usize::from(block.argument);
             let whole = self.sizes[index] / 8 * 8;
             if whole > 0 {
-                load_pointer(assembler, SPARE, index);
-                assembler.copy_block(SPARE, 0, at, whole);
+                load_pointer(assembler, spare, arguments, index);
+                assembler.copy_block(spare, 0, at, whole);
             }
             let rest = self.sizes[index] - whole;
             if rest > 0 {
-                load_pointer(assembler, Role::Scratch, index);
-                load_exactly(assembler, SPARE, whole, rest, Width::B8);
-                assembler.store(SPARE, at + whole);
+                load_pointer(assembler, Role::Scratch, arguments, index);
+                load_exactly(assembler, spare, whole, rest, Width::B8);
+                assembler.store(spare, at + whole);
             }
         }
     }
 
     /// Writes arguments in memory.
-    fn fill_stack<A: PointersAssembler>(&self, assembler: &mut A) {
+    fn fill_stack<A: PointersAssembler>(&self, arguments: Role, assembler: &mut A) {
+        let spare = spare(arguments);
+        let mut pointer = None; // the argument whose address is in the scratch register
         for value in &self.plan.moves {
             let Place::Stack(at) = value.place else { continue };
             match value.source {
                 Source::Slot(slot) => {
                     let (offset, left) = self.within(value, slot);
-                    load_pointer(assembler, Role::Scratch, value.argument.unwrap_or(0).into());
-                    load_exactly(assembler, SPARE, offset, left, value.width);
+                    if pointer.is_none() || pointer != value.argument {
+                        load_pointer(assembler, Role::Scratch, arguments, value.argument.unwrap_or(0).into());
+                        pointer = value.argument;
+                    }
+                    if !load_exactly(assembler, spare, offset, left, value.width) {
+                        pointer = None;
+                    }
                 }
-                Source::Copy(offset) => assembler.address(SPARE, self.plan.copies_at() as u32 + offset),
-                Source::Result => assembler.copy(SPARE, RESULT_IN),
+                Source::Copy(offset) => assembler.address(spare, self.plan.copies_at() as u32 + offset),
+                Source::Result => assembler.copy(spare, RESULT_IN),
             }
-            assembler.store(SPARE, at);
+            assembler.store(spare, at);
         }
     }
 
     /// Fills argument registers: first the address of the result, whose own register may be filled later.
-    fn fill_registers<A: PointersAssembler>(&self, assembler: &mut A) {
+    fn fill_registers<A: PointersAssembler>(&self, arguments: Role, assembler: &mut A) {
         for value in self.plan.moves.iter().filter(|value| value.source == Source::Result) {
             if let Some(register) = argument_register(self.plan, value) {
                 assembler.copy(register, RESULT_IN);
@@ -194,7 +220,7 @@ impl Blueprint<'_> {
                 Source::Slot(slot) => {
                     let (offset, left) = self.within(value, slot);
                     if pointer.is_none() || pointer != value.argument {
-                        load_pointer(assembler, Role::Scratch, value.argument.unwrap_or(0).into());
+                        load_pointer(assembler, Role::Scratch, arguments, value.argument.unwrap_or(0).into());
                         pointer = value.argument;
                     }
                     match register {
@@ -218,16 +244,25 @@ impl Blueprint<'_> {
         }
     }
 
+    /// Whether there is nothing left to write after the call.
+    fn is_written_by_callee(&self) -> bool {
+        self.plan.result.in_memory || self.plan.result.parts().len() == 0
+    }
+
     /// Writes a result in registers: an integer as a word where it is asked for, all else with its own size.
     fn write_result<A: PointersAssembler>(&self, assembler: &mut A) {
         let result = &self.plan.result;
-        if result.in_memory || result.parts().len() == 0 {
+        if self.is_written_by_callee() {
             return;
         }
         assembler.take_result_address();
-        for part in result.parts() {
+        let mut parts = result.parts().peekable();
+        while let Some(part) = parts.next() {
             let offset = part.offset.into();
             match part.register {
+                Register::Fpr(number) if parts.next_if(|next| is_pair(part, *next)).is_some() => {
+                    assembler.write_vector_pair(number, offset);
+                }
                 Register::Gpr(number) => {
                     let from = Role::Result(number);
                     match self.word {
@@ -245,9 +280,15 @@ impl Blueprint<'_> {
     }
 }
 
+/// Whether two parts of a result are 16 bytes in two vector registers.
+fn is_pair(first: Part, second: Part) -> bool {
+    let registers = matches!((first.register, second.register), (Register::Fpr(a), Register::Fpr(b)) if a + 1 == b);
+    registers && first.size == 8 && second.size == 8 && first.offset + 8 == second.offset
+}
+
 /// Loads the address of an argument.
-fn load_pointer<A: Assembler>(assembler: &mut A, to: Role, argument: usize) {
-    assembler.load(to, Role::Slots, 8 * argument as u32, Width::B8);
+fn load_pointer<A: Assembler>(assembler: &mut A, to: Role, arguments: Role, argument: usize) {
+    assembler.load(to, arguments, 8 * argument as u32, Width::B8);
 }
 
 /// Loads a value of at most a word, of which `left` bytes are there, at a distance from the address in the scratch

@@ -12,7 +12,7 @@ use std::ffi::c_void;
 use std::ptr;
 
 use jitcall::Engine;
-use jitcall::pointers::{Entry, Handler, IN_PLACE_SIZE, StateIn, in_place_entry, publish_code};
+use jitcall::pointers::{Entry, Handler, IN_PLACE_SIZE, StateIn, in_place_entry, memory, publish_code};
 
 use crate::cif::{abi, ffi_cif};
 use crate::{FFI_BAD_ABI, FFI_BAD_TYPEDEF, FFI_OK, ffi_status};
@@ -37,9 +37,6 @@ pub struct ffi_go_closure {
     fun: Option<Handler>,
 }
 
-/// What stands before the memory that [`ffi_closure_alloc`] gives: the word of its entry, and its alignment.
-const HEADER: usize = 16;
-
 /// Allocates a closure of `size` bytes, and writes the address that C is to call to `code`. Null where there is no memory,
 /// or no entry is left.
 ///
@@ -47,20 +44,15 @@ const HEADER: usize = 16;
 /// `code` is null or may be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ffi_closure_alloc(size: usize, code: *mut *mut c_void) -> *mut c_void {
-    let total = size.max(size_of::<ffi_closure>()).checked_add(HEADER);
-    let (Some(total), false) = (total, code.is_null()) else { return ptr::null_mut() };
-    let Ok(entry) = Entry::new(Engine::global()) else { return ptr::null_mut() };
-    // SAFETY: a plain call.
-    let memory = unsafe { libc::malloc(total) };
-    if memory.is_null() {
-        return memory;
+    if code.is_null() || size > isize::MAX as usize / 2 {
+        return ptr::null_mut();
     }
-    // SAFETY: the memory is that large and aligned to 16 bytes; the caller has room for an address.
-    unsafe {
-        code.write(entry.address().cast_mut());
-        memory.cast::<*mut c_void>().write(entry.into_raw().as_ptr());
-        memory.byte_add(HEADER)
-    }
+    let Ok(closure) = memory::allocate(Engine::global(), size.max(size_of::<ffi_closure>())) else {
+        return ptr::null_mut();
+    };
+    // SAFETY: the caller has room for an address; the memory was allocated just now.
+    unsafe { code.write(memory::entry_address(closure).cast_mut()) };
+    closure.as_ptr()
 }
 
 /// Frees what [`ffi_closure_alloc`] gave. The address that C was given leads nowhere from then on.
@@ -69,16 +61,9 @@ pub unsafe extern "C" fn ffi_closure_alloc(size: usize, code: *mut *mut c_void) 
 /// It is from there, and nobody uses it any more; null is nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ffi_closure_free(writable: *mut c_void) {
-    if writable.is_null() {
-        return;
-    }
-    // SAFETY: said by the caller: the header is before it.
-    unsafe {
-        let memory = writable.byte_sub(HEADER);
-        if let Some(word) = ptr::NonNull::new(memory.cast::<*mut c_void>().read()) {
-            drop(Entry::from_raw(word));
-        }
-        libc::free(memory);
+    if let Some(closure) = ptr::NonNull::new(writable) {
+        // SAFETY: said by the caller.
+        unsafe { memory::free(closure) };
     }
 }
 

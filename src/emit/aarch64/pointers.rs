@@ -72,6 +72,10 @@ impl PointersAssembler for Emitter<'_> {
         }
     }
 
+    fn write_vector_pair(&mut self, first: u8, offset: u32) {
+        dynasm!(self.ops ; .arch aarch64 ; stp D(first), D(first + 1), [x9, offset as i32]);
+    }
+
     fn write_x87(&mut self, _offset: u32) {
         // There is no such register: no plan names one.
     }

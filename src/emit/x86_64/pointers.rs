@@ -76,6 +76,11 @@ impl PointersAssembler for Emitter<'_> {
         }
     }
 
+    fn write_vector_pair(&mut self, first: u8, offset: u32) {
+        dynasm!(self.ops ; .arch x64 ; unpcklpd Rx(first), Rx(first + 1));
+        with_memory!(self, [movups], RCX, offset as i32, [, Rx(first)]);
+    }
+
     fn write_x87(&mut self, offset: u32) {
         with_memory!(self, [fstp TWORD], RCX, offset as i32, []);
     }

@@ -25,6 +25,8 @@
 //! # Ok::<(), jitcall::Error>(())
 //! ```
 
+pub mod memory;
+
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
