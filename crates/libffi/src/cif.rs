@@ -10,7 +10,7 @@ use jitcall::Signature;
 use jitcall::abi::Convention;
 use jitcall::types::signature::Parameter;
 
-use crate::describe::{check, describe, lay_out};
+use crate::describe::{check, describe, describe_argument, lay_out};
 use crate::prepared::{Key, Prepared};
 use crate::types::{ffi_type, kind};
 use crate::{FFI_BAD_ABI, FFI_BAD_ARGTYPE, FFI_BAD_TYPEDEF, Result, ffi_status, status};
@@ -167,9 +167,6 @@ unsafe fn prepare(
         check(rtype, &mut key)?;
         for ty in arguments {
             check(*ty, &mut key)?;
-            if (**ty).kind == kind::VOID {
-                return Err(FFI_BAD_TYPEDEF);
-            }
         }
     }
     if let Some(fixed) = fixed {
@@ -203,7 +200,7 @@ unsafe fn signature(
 ) -> Result<Signature> {
     // SAFETY: said by the caller.
     let (result, types) = unsafe {
-        let types = arguments.iter().map(|ty| describe(*ty)).collect::<Result<Vec<_>>>()?;
+        let types = arguments.iter().map(|ty| describe_argument(*ty)).collect::<Result<Vec<_>>>()?;
         (describe(rtype)?, types)
     };
     let fixed_count = fixed.map_or(types.len(), |fixed| fixed as usize);

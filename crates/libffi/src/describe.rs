@@ -199,6 +199,22 @@ pub(crate) unsafe fn describe(ty: *mut ffi_type) -> Result<Type> {
     })
 }
 
+/// The same for an argument: `void`, of which some clients make a list of no arguments, takes no place, like an empty
+/// struct.
+///
+/// # Errors
+/// As for [`describe`].
+///
+/// # Safety
+/// As for [`describe`].
+pub(crate) unsafe fn describe_argument(ty: *mut ffi_type) -> Result<Type> {
+    // SAFETY: said by the caller.
+    match unsafe { describe(ty)? } {
+        Type::Void => struct_of(Vec::new(), |builder| builder),
+        ty => Ok(ty),
+    }
+}
+
 /// # Safety
 /// As for [`describe`].
 unsafe fn describe_struct(ty: *mut ffi_type) -> Result<Type> {
