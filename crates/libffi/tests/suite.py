@@ -6,6 +6,7 @@
                [--jobs N] [--build CACHEDIR] [--only REGEX] [--skip REGEX]
 
 --include  directory with ffi.h and ffitarget.h (fficonfig.h and ffi_common.h are made up if absent)
+--runner   what runs the programs on this machine: valgrind -q --error-exitcode=9
 --build    keep executables here; a later run with the same sources, headers,
            compiler and set of exported symbols only re-runs them
 --skip     tests whose name matches count as skipped
@@ -167,6 +168,7 @@ def main():
     ap.add_argument("--cc", default="gcc")
     ap.add_argument("--cxx")
     ap.add_argument("--emu", default="")
+    ap.add_argument("--runner", default="")
     ap.add_argument("--jobs", type=int, default=os.cpu_count())
     ap.add_argument("--opt", default="-O0,-O2")
     ap.add_argument("--build")
@@ -218,11 +220,11 @@ def run(o, cc, cxx, emu, suite, lib, incs, build, libdir):
         link = ["-L" + libdir, "-lffi"]
     env = dict(os.environ, LC_ALL="C")
     env.pop("LD_PRELOAD", None)
+    runner = shlex.split(o.runner)
     if emu:
         runner = emu + ["-E", "LD_LIBRARY_PATH=" + libdir]
         env.pop("LD_LIBRARY_PATH", None)
     else:
-        runner = []
         env["LD_LIBRARY_PATH"] = libdir
     incflags = ["-I" + d for d in incs] + ["-I" + gen]
 
