@@ -53,12 +53,12 @@ pub(crate) trait Road {
 /// A compiled function, and, where it was asked for, the compiled function that calls it.
 #[derive(Clone, Copy)]
 pub(crate) struct Target {
-    function: *const c_void,
-    caller: Option<Caller>,
+    pub(crate) function: *const c_void,
+    pub(crate) caller: Option<Caller>,
 }
 
 /// Calls a function, with each argument copied from its pointer.
-type Caller = unsafe extern "C" fn(*const c_void, *const *const u8, *mut u8);
+pub(crate) type Caller = unsafe extern "C" fn(*const c_void, *const *const u8, *mut u8);
 
 /// Calls through an engine of its own with slots.
 pub(crate) struct Slots(pub(crate) Tier);
@@ -332,9 +332,12 @@ impl Road for PointersCallback<'_> {
         let words = [words[0], words[1], words[0]];
         let code = interface.entry(state);
         let entry = pointers::Entry::new(engine).map_err(|error| error.to_string())?;
-        let own = OwnCode::new();
+        let own;
         let function = match state {
-            pointers::StateIn::Place => own.fill(code, &words),
+            pointers::StateIn::Place => {
+                own = OwnCode::new().ok_or("no memory that is writable and executable")?;
+                own.fill(code, &words)
+            }
             _ => {
                 // SAFETY: the words stay until C has returned.
                 unsafe { entry.lead_to(code, words.as_ptr().cast()) };
@@ -347,16 +350,16 @@ impl Road for PointersCallback<'_> {
 }
 
 /// A page that is writable and executable, as some of libffi's clients make it.
-struct OwnCode(*mut c_void);
+pub(crate) struct OwnCode(*mut c_void);
 
 impl OwnCode {
-    fn new() -> OwnCode {
+    /// `None` where the system refuses such memory.
+    pub(crate) fn new() -> Option<OwnCode> {
         let access = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
         // SAFETY: new memory.
         let page =
             unsafe { libc::mmap(std::ptr::null_mut(), 4096, access, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) };
-        assert_ne!(page, libc::MAP_FAILED);
-        OwnCode(page)
+        (page != libc::MAP_FAILED).then_some(OwnCode(page))
     }
 
     fn fill(&self, code: *const c_void, words: &[usize; 3]) -> *const c_void {
