@@ -3,6 +3,7 @@
 mod callbacks;
 mod callees;
 mod cases;
+mod charts;
 mod engines;
 mod libffi;
 mod measure;
@@ -36,6 +37,12 @@ pub(crate) struct Bench {
     /// This project's libffi.so.8 [default: $JITCALL_LIBFFI, or ../libffi/lib beside the program]
     #[arg(long, value_name = "PATH")]
     drop_in: Option<PathBuf>,
+    /// Draws charts of what was printed with --json to DIR, and measures nothing
+    #[arg(long, value_name = "DIR", requires = "from")]
+    charts: Option<PathBuf>,
+    /// Where that is
+    #[arg(long, value_name = "FILE", requires = "charts")]
+    from: Option<PathBuf>,
     /// Makes N calls and measures nothing: for a tool that counts instructions
     #[arg(long, value_names = ["CASE", "ENGINE", "N"], num_args = 3, conflicts_with_all = ["cases", "quick", "json"])]
     instructions: Option<Vec<String>>,
@@ -105,6 +112,12 @@ impl CaseName {
 
 impl Bench {
     pub(crate) fn run(&self) -> Result<(), Failure> {
+        if let (Some(folder), Some(file)) = (&self.charts, &self.from) {
+            for path in charts::draw(&charts::read(file)?, folder)? {
+                println!("{}", path.display());
+            }
+            return Ok(());
+        }
         let (rivals, note) = Rivals::open(self.libffi.as_deref(), self.drop_in.as_deref())?;
         if let Some(words) = &self.instructions {
             return call_only(words, &rivals);
