@@ -61,6 +61,7 @@ pub(crate) fn bind<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Result<Owned<
         view: scope.dup(view(scope, returns)),
         is_variadic: flag(arguments, 5),
         is_async: flag(arguments, 6),
+        convention: None,
         manners: Manners::Modern,
     };
     // The library that holds the address need not be the one that the script has looked it up in.

@@ -5,6 +5,7 @@
 //! that holds a reference to the string: while it does, no other string can have that address. Text is compared only
 //! when an address is met for the first time.
 
+use jitcall::abi::Convention;
 use std::arch::naked_asm;
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
@@ -112,7 +113,7 @@ pub(crate) fn define(scope: Scope<'_>, arguments: &[JSValue]) -> Result<JSValue>
     let name = scope.text(*name)?;
     let in_define = |failure: Failure| failure.at(format_args!("define: {name}"));
     let target = pointer(scope, *target).map_err(in_define)?;
-    check_abi(scope, *abi).map_err(in_define)?;
+    let convention = convention(scope, *abi).map_err(in_define)?;
     let types = parse(scope, *result, parameters).map_err(in_define)?;
     let Some((result, parameters)) = types else { return Ok(JSValue::bool(false)) };
     let declaration = Declaration {
@@ -122,6 +123,7 @@ pub(crate) fn define(scope: Scope<'_>, arguments: &[JSValue]) -> Result<JSValue>
         view: JSValue::UNDEFINED,
         is_variadic: false,
         is_async: false,
+        convention,
         manners: Manners::Numbers,
     };
     let library = crate::libraries::holding(target);
@@ -191,15 +193,16 @@ fn as_number(result: ScriptType) -> ScriptType {
     ScriptType::plain(result.ty)
 }
 
-/// The names of conventions that mean C's own on this machine.
-fn check_abi(scope: Scope<'_>, abi: JSValue) -> Result<()> {
+/// The convention of that name; `None` for C's own, which most names mean on this machine.
+fn convention(scope: Scope<'_>, abi: JSValue) -> Result<Option<Convention>> {
     if abi.is(tag::NULL) || abi.is(tag::UNDEFINED) {
-        return Ok(());
+        return Ok(None);
     }
     let name = scope.text(abi)?;
     match name.as_str() {
-        "default" | "sysv" | "unix64" | "stdcall" | "thiscall" | "fastcall" | "ms_cdecl" => Ok(()),
-        "win64" => Err(Failure::other("the ABI win64 is not there yet")),
+        "default" | "sysv" | "unix64" | "stdcall" | "thiscall" | "fastcall" | "ms_cdecl" => Ok(None),
+        "win64" if cfg!(target_arch = "x86_64") => Ok(Some(Convention::Win64)),
+        "win64" => Err(Failure::of_type("the ABI \"win64\" is one of x86_64")),
         _ => Err(Failure::of_type(format!("there is no ABI {name:?}"))),
     }
 }

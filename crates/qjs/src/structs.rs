@@ -234,6 +234,11 @@ pub(crate) fn declarations<'a>(scope: Scope<'a>, arguments: &[JSValue]) -> Resul
 }
 
 fn function<'a>(scope: Scope<'a>, signature: &Signature) -> Result<Owned<'a>> {
+    if signature.convention().is_some() {
+        return Err(Failure::of_type(format!(
+            "{signature}: functions of `ms_abi` are declared by define, as \"win64\""
+        )));
+    }
     let entry = scope.object()?;
     if let Some(name) = signature.name() {
         scope.set(*entry, c"name", scope.string(name)?)?;

@@ -252,6 +252,7 @@ impl Scope {
         };
         let parameters = signature.parameters().iter().map(resolve).collect::<Result<Vec<_>>>()?;
         let mut resolved = Signature::with_parameters(self.resolve_type(signature.result())?, parameters)?;
+        resolved = signature.convention().into_iter().fold(resolved, Signature::with_convention);
         if let Some(name) = signature.name() {
             resolved = resolved.named(name);
         }

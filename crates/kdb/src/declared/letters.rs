@@ -9,7 +9,8 @@ use crate::letters::{Letter, Letters};
 
 /// The letters of a prototype, where they say all of it: each value is converted as the C type asks for.
 pub(super) fn of_prototype(signature: &Signature) -> Option<Letters> {
-    if signature.is_variadic() {
+    // Letters say nothing of another convention than C's own.
+    if signature.is_variadic() || signature.convention().is_some() {
         return None;
     }
     let parameters = signature.parameters().iter().map(|parameter| letter(parameter_letter(&parameter.ty)?));
@@ -64,6 +65,9 @@ fn result_letter(ty: &Type) -> Option<u8> {
 /// # Errors
 /// `'type` where a type has no letter.
 pub(super) fn of_callback(signature: &Signature) -> Result<(Vec<u8>, u8)> {
+    if signature.convention().is_some() {
+        return Err(crate::error::Fault::of_type(format!("{signature}: q functions are called by C's own convention")));
+    }
     let missing = |ty: &Type| {
         crate::error::Fault::of_type(format!("{ty} has no letter: give (function; argument letters; result letter)"))
     };

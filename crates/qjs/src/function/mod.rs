@@ -15,6 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
 use std::rc::Rc;
 
+use jitcall::abi::Convention;
 use jitcall::{Engine, Function, Library, Signature};
 
 use crate::error::{Failure, Result};
@@ -36,6 +37,8 @@ pub(crate) struct Declaration {
     pub(crate) is_variadic: bool,
     /// Whether calls run on other threads and give promises.
     pub(crate) is_async: bool,
+    /// Its convention, where that is not C's own.
+    pub(crate) convention: Option<Convention>,
     pub(crate) manners: Manners,
 }
 
@@ -94,6 +97,9 @@ impl Record {
         let mut signature = Signature::new(declaration.result.ty.clone(), types)?.named(&declaration.name);
         if declaration.is_variadic {
             signature = signature.variadic();
+        }
+        if let Some(convention) = declaration.convention {
+            signature = signature.with_convention(convention);
         }
         let function = match target.library {
             Some(library) => library.function_at(Engine::global(), target.address, signature)?,

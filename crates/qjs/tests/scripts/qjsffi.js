@@ -129,6 +129,17 @@ test("the names of conventions", () => {
     }
 });
 
+test("Windows' convention", () => {
+    const address = dlsym(callees, "windows_mixed");
+    const define5 = () => define("mixed", address, "win64", "double", "int", "double", "int", "double", "int");
+    if (address === null) {
+        throws(define5, TypeError, /win64/);
+        return;
+    }
+    equal(define5(), true);
+    equal(call("mixed", 1, 2, 3, 4, 5), 54321);
+});
+
 test("every name of a type", () => {
     const names = [
         "void", "sint8", "sint16", "sint32", "sint64", "uint8", "uint16", "uint32", "uint64", "float", "double", "schar",

@@ -29,6 +29,13 @@ IDENTITY(id_f64, double)
 IDENTITY(id_pointer, void *)
 IDENTITY(id_long_double, long double)
 
+#ifdef __x86_64__
+__attribute__((ms_abi)) double windows_mixed(int32_t a, double b, int32_t c, double d, int32_t e)
+{
+    return a + 10 * b + 100 * c + 1000 * d + 10000 * e;
+}
+#endif
+
 /* Mixtures: each argument counts with another weight, so that a wrong place shows. */
 
 double mix_registers(int8_t a, double b, uint32_t c, float d, int64_t e, uint16_t f)
