@@ -350,8 +350,12 @@ impl Function {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Typed`] where a type is not the declared one, or the function is variadic.
+    /// [`Error::Typed`] where a type is not the declared one, or the function is variadic. [`Error::Unsupported`] where it
+    /// is not of C's own convention: then a call goes by slots or values.
     pub fn typed<A: CArguments, R: CType>(&self) -> Result<TypedFunction<A, R>> {
+        if let Some(convention) = self.inner.signature.convention() {
+            return Err(Error::unsupported(format!("{}: typed calls by {convention}", self.inner.signature.title())));
+        }
         check_types::<A, R>(&self.inner.signature)?;
         let types = PhantomData;
         Ok(TypedFunction { target: self.inner.target.cast(), function: self.clone(), types })

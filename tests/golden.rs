@@ -9,6 +9,7 @@ use std::{env, fs, ptr};
 use jitcall::abi::{Convention, Plan};
 use jitcall::bridge::{Argument, Boxing, Case, Guard, Operand, Payload, Place, Spec, TagWidth, Tags};
 use jitcall::emit::{RecordPlace, Steps};
+use jitcall::pointers::{self, StateIn};
 use jitcall::{Arch, Signature, Type, emit};
 use jitcall_disasm::{Machine, disassemble, listing};
 
@@ -95,6 +96,23 @@ const BRIDGES: &[(&str, &str, &[&[Payload]])] = &[
 ];
 
 /// The name of a file, what a map stub calls, and how the elements lie that it is called with.
+/// Functions and callbacks of Windows' convention.
+const WINDOWS: &[(&str, &str)] = &[
+    ("windows_mixed", "double mixed(int, double, long, float, void *, short) __attribute__((ms_abi))"),
+    ("windows_pair", "struct pair { long a, b; }; struct pair pair(struct pair, int) __attribute__((ms_abi))"),
+    ("windows_wide", "__int128 wide(__int128, float _Complex) __attribute__((ms_abi))"),
+];
+
+/// Calls and callbacks over pointers.
+const POINTERS: &[(&str, &str)] = &[
+    ("pointers_pow", "double pow(double, double)"),
+    ("pointers_narrow", "signed char narrow(short, unsigned, _Bool, long)"),
+    ("pointers_point", "struct point { double x, y; }; struct point point(struct point, double)"),
+    ("pointers_big24", "struct big { long a, b, c; }; struct big big24(struct big, long)"),
+    ("pointers_tail", "struct tail { char bytes[7]; }; struct tail tail(struct tail, long)"),
+    ("pointers_block", "struct block { char bytes[403]; }; int block(int, struct block)"),
+];
+
 const MAPS: &[(&str, &str, Steps)] = &[
     ("map_double", "double f(double)", Steps::Dense),
     ("map_doubles", "double f(double, double)", Steps::Dense),
@@ -254,6 +272,22 @@ fn map(name: &str, declaration: &str, steps: Steps, arch: Arch) -> String {
     format!("{}\n{steps:?}\n{}", signature.declaration(), shown(&code, arch))
 }
 
+fn windows_of(name: &str, declaration: &str) -> String {
+    let signature = Signature::parse(declaration).expect(name);
+    let plan = Plan::new(&signature, Convention::Win64).expect(name);
+    let (stub, entry) = (emit::call_stub(&plan).expect(name), emit::closure_entry(&plan).expect(name));
+    let (stub, entry) = (shown(&stub, Arch::X86_64), shown(&entry, Arch::X86_64));
+    format!("{}\n{stub}\nentry, {entry}", signature.declaration())
+}
+
+fn pointers_of(name: &str, declaration: &str, arch: Arch) -> String {
+    let signature = Signature::parse(declaration).expect(name);
+    let convention = Convention::of(arch);
+    let stub = pointers::call_stub_code(&signature, convention, name == "pointers_narrow").expect(name);
+    let entry = pointers::entry_code(&signature, convention, StateIn::Record).expect(name);
+    format!("{}\n{}\nentry, {}", signature.declaration(), shown(&stub, arch), shown(&entry, arch))
+}
+
 /// All that is in the files for an architecture, by name.
 fn golden(arch: Arch) -> Vec<(&'static str, String)> {
     let stubs = STUBS.iter().map(|(name, declaration, tail)| (*name, stub(name, declaration, tail, arch)));
@@ -280,7 +314,11 @@ fn golden(arch: Arch) -> Vec<(&'static str, String)> {
         (*name, bridge(name, declaration, &host_of_lists(arguments, *minded, *leading), arch))
     });
     let maps = MAPS.iter().map(|(name, declaration, steps)| (*name, map(name, declaration, *steps, arch)));
-    stubs.chain(callbacks).chain(entries).chain(bridges).chain(atoms).chain(lists).chain(maps).collect()
+    let windows = WINDOWS.iter().filter(|_| arch == Arch::X86_64);
+    let windows = windows.map(|(name, declaration)| (*name, windows_of(name, declaration)));
+    let pointers = POINTERS.iter().map(|(name, declaration)| (*name, pointers_of(name, declaration, arch)));
+    let calls = stubs.chain(callbacks).chain(entries).chain(windows).chain(pointers);
+    calls.chain(bridges).chain(atoms).chain(lists).chain(maps).collect()
 }
 
 fn file(arch: Arch, name: &str) -> PathBuf {

@@ -43,10 +43,9 @@ pub(super) fn result_register(register: Register) -> String {
 /// Plans a call: result first, because a result in memory takes the first position.
 pub(super) fn plan(signature: &Signature, planner: &mut Planner) -> Result<()> {
     planner.stack = SHADOW;
-    let mut position = plan_result(signature.result(), planner)?;
+    let first = plan_result(signature.result(), planner)?;
     for (index, parameter) in signature.parameters().iter().enumerate() {
-        plan_argument(&parameter.ty, index < signature.fixed(), position, planner)?;
-        position += 1;
+        plan_argument(&parameter.ty, index < signature.fixed(), first + index, planner)?;
     }
     Ok(())
 }

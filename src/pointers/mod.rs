@@ -32,7 +32,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use crate::Slot;
-use crate::abi::Plan;
+use crate::abi::{Convention, Plan};
 use crate::code::entries::{self, Pool};
 use crate::code::profile::{EntryName, StubName};
 use crate::code::unwind::FrameKind;
@@ -101,12 +101,7 @@ impl Interface {
     /// As for [`Engine::prepare`].
     pub fn new(engine: &Engine, signature: &Signature) -> Result<Interface> {
         let plan = engine.plan(signature)?;
-        let size = |ty: &Type| layout::of(ty, Arch::HOST).map(|layout| layout.size as u32);
-        let sizes = signature.parameters().iter().map(|parameter| size(&parameter.ty)).collect::<Result<_>>()?;
-        let word = match signature.result() {
-            Type::Bool => Some(false),
-            ty => ty.as_integer().filter(|integer| integer.size() < 8).map(|integer| integer.is_signed(Arch::HOST)),
-        };
+        let (sizes, word) = (sizes(signature, Arch::HOST)?, word(signature, Arch::HOST));
         let calls = CallInterface::new(engine.clone(), plan, CallEntry::Trampoline);
         Ok(Interface { calls, sizes, word, signature: signature.clone() })
     }
@@ -203,6 +198,47 @@ impl Interface {
         // SAFETY: said by the caller.
         unsafe { (words.handler)(words.context, result, arguments, words.user) };
     }
+}
+
+/// The exact size of each argument in bytes.
+fn sizes(signature: &Signature, arch: Arch) -> Result<Box<[u32]>> {
+    let size = |ty: &Type| layout::of(ty, arch).map(|layout| layout.size as u32);
+    signature.parameters().iter().map(|parameter| size(&parameter.ty)).collect()
+}
+
+/// Of an integer result that is written as a word: whether it is signed.
+fn word(signature: &Signature, arch: Arch) -> Option<bool> {
+    match signature.result() {
+        Type::Bool => Some(false),
+        ty => ty.as_integer().filter(|integer| integer.size() < 8).map(|integer| integer.is_signed(arch)),
+    }
+}
+
+/// The machine code of the call stub of a signature in a convention, for either architecture on any host.
+///
+/// # Errors
+/// [`Error::Unsupported`] where there is no stub.
+pub fn call_stub_code(signature: &Signature, convention: Convention, chain: bool) -> Result<Vec<u8>> {
+    let (plan, sizes) = (Plan::new(signature, convention)?, sizes(signature, convention.arch())?);
+    let blueprint = Blueprint { plan: &plan, sizes: &sizes, word: word(signature, convention.arch()) };
+    if !blueprint.has_call_stub() {
+        return Err(Error::unsupported(format!("a stub over pointers for {signature}")));
+    }
+    let mut code = Vec::with_capacity(128);
+    emit::pointers_call_into(&blueprint, chain, &mut code)?;
+    Ok(code)
+}
+
+/// The machine code of the entry of a signature's callbacks; as for [`call_stub_code`].
+///
+/// # Errors
+/// [`Error::Unsupported`] where the convention cannot pass a type.
+pub fn entry_code(signature: &Signature, convention: Convention, state: StateIn) -> Result<Vec<u8>> {
+    let (plan, sizes) = (Plan::new(signature, convention)?, sizes(signature, convention.arch())?);
+    let blueprint = Blueprint { plan: &plan, sizes: &sizes, word: word(signature, convention.arch()) };
+    let mut code = Vec::with_capacity(128);
+    emit::pointers_entry_into(&blueprint, state, &mut code)?;
+    Ok(code)
 }
 
 /// What an entry reads of the state.
