@@ -185,18 +185,15 @@ impl Blueprint<'_> {
     /// Writes arguments in memory.
     fn fill_stack<A: PointersAssembler>(&self, arguments: Role, assembler: &mut A) {
         let spare = spare(arguments);
-        let mut pointer = None; // the argument whose address is in the scratch register
+        let mut pointer = Pointer(None);
         for value in &self.plan.moves {
             let Place::Stack(at) = value.place else { continue };
             match value.source {
                 Source::Slot(slot) => {
                     let (offset, left) = self.within(value, slot);
-                    if pointer.is_none() || pointer != value.argument {
-                        load_pointer(assembler, Role::Scratch, arguments, value.argument.unwrap_or(0).into());
-                        pointer = value.argument;
-                    }
+                    pointer.load(value, arguments, assembler);
                     if !load_exactly(assembler, spare, offset, left, value.width) {
-                        pointer = None;
+                        pointer = Pointer(None);
                     }
                 }
                 Source::Copy(offset) => assembler.address(spare, self.plan.copies_at() as u32 + offset),
@@ -213,21 +210,18 @@ impl Blueprint<'_> {
                 assembler.copy(register, RESULT_IN);
             }
         }
-        let mut pointer = None; // the argument whose address is in the scratch register
+        let mut pointer = Pointer(None);
         for value in &self.plan.moves {
             let Place::Register(register) = value.place else { continue };
             match value.source {
                 Source::Slot(slot) => {
                     let (offset, left) = self.within(value, slot);
-                    if pointer.is_none() || pointer != value.argument {
-                        load_pointer(assembler, Role::Scratch, arguments, value.argument.unwrap_or(0).into());
-                        pointer = value.argument;
-                    }
+                    pointer.load(value, arguments, assembler);
                     match register {
                         Register::Gpr(number) => {
                             let to = general(self.plan, number);
                             if !load_exactly(assembler, to, offset, left, value.width) {
-                                pointer = None;
+                                pointer = Pointer(None);
                             }
                         }
                         Register::Fpr(number) => assembler.load_vector(number, Role::Scratch, offset, value.width),
@@ -284,6 +278,19 @@ impl Blueprint<'_> {
 fn is_pair(first: Part, second: Part) -> bool {
     let registers = matches!((first.register, second.register), (Register::Fpr(a), Register::Fpr(b)) if a + 1 == b);
     registers && first.size == 8 && second.size == 8 && first.offset + 8 == second.offset
+}
+
+/// The argument whose address is in the scratch register, if one's is.
+struct Pointer(Option<u16>);
+
+impl Pointer {
+    /// Loads the address of a value's argument, unless it is there.
+    fn load<A: Assembler>(&mut self, value: &Move, arguments: Role, assembler: &mut A) {
+        if self.0.is_none() || self.0 != value.argument {
+            load_pointer(assembler, Role::Scratch, arguments, value.argument.unwrap_or(0).into());
+            self.0 = value.argument;
+        }
+    }
 }
 
 /// Loads the address of an argument.

@@ -25,7 +25,7 @@ pub unsafe extern "C-unwind" fn ffi_call(
         if rvalue.is_null() {
             return call_for_nothing(prepared, function, avalue, ptr::null());
         }
-        prepared.call()((&raw const *prepared).cast(), function, rvalue, avalue, ptr::null());
+        prepared.call::<false>()((&raw const *prepared).cast(), function, rvalue, avalue, ptr::null());
     }
 }
 
@@ -47,7 +47,7 @@ pub unsafe extern "C-unwind" fn ffi_call_go(
         if rvalue.is_null() {
             return call_for_nothing(prepared, function, avalue, closure);
         }
-        prepared.call_with_chain()((&raw const *prepared).cast(), function, rvalue, avalue, closure);
+        prepared.call::<true>()((&raw const *prepared).cast(), function, rvalue, avalue, closure);
     }
 }
 
@@ -66,7 +66,7 @@ unsafe fn call_for_nothing(
     #[repr(C, align(64))]
     struct Room([MaybeUninit<u8>; 256]);
 
-    let call = if chain.is_null() { prepared.call() } else { prepared.call_with_chain() };
+    let call = if chain.is_null() { prepared.call::<false>() } else { prepared.call::<true>() };
     let size = prepared.interface.result_room();
     let mut room = Room([MaybeUninit::uninit(); 256]);
     let mut large: Vec<Room> = Vec::new();
@@ -111,7 +111,7 @@ pub unsafe extern "C-unwind" fn ffi_call_plan_invoke(
         if rvalue.is_null() {
             return call_for_nothing(prepared, function, avalue, ptr::null());
         }
-        prepared.call()(plan.cast(), function, rvalue, avalue, ptr::null());
+        prepared.call::<false>()(plan.cast(), function, rvalue, avalue, ptr::null());
     }
 }
 

@@ -23,10 +23,8 @@ use crate::{FFI_BAD_TYPEDEF, Result};
 pub struct Prepared {
     /// First: the engine finds it by the address of the whole.
     pub(crate) interface: Interface,
-    /// What `ffi_call` jumps to: at first, what makes it.
-    call: AtomicPtr<c_void>,
-    /// The same with a static chain.
-    call_with_chain: AtomicPtr<c_void>,
+    /// What `ffi_call` jumps to, and `ffi_call_go`: at first, what makes it.
+    calls: [AtomicPtr<c_void>; 2],
     /// The entries of closures, by the place of their state; null until they are asked for.
     entries: [AtomicPtr<c_void>; 3],
     key: Box<[u64]>,
@@ -57,8 +55,8 @@ impl Prepared {
         let interface = Interface::new(Engine::global(), &signature()?).map_err(|_| FFI_BAD_TYPEDEF)?;
         let new = Box::leak(Box::new(Prepared {
             interface,
-            call: AtomicPtr::new(first_call as CallFunction as *mut c_void),
-            call_with_chain: AtomicPtr::new(first_call_with_chain as CallFunction as *mut c_void),
+            calls: [first_call::<false>, first_call::<true>]
+                .map(|first: CallFunction| AtomicPtr::new(first as *mut c_void)),
             entries: [const { AtomicPtr::new(ptr::null_mut()) }; 3],
             key: key.words().into(),
             hash,
@@ -88,18 +86,12 @@ impl Prepared {
         None
     }
 
-    /// What calls go through: a function of this object, target, result and arguments.
+    /// What calls go through, with a static chain or without: a function of this object, target, result and arguments.
     #[inline(always)]
-    pub(crate) fn call(&self) -> CallFunction {
+    pub(crate) fn call<const CHAIN: bool>(&self) -> CallFunction {
+        let call = self.calls[usize::from(CHAIN)].load(Ordering::Relaxed);
         // SAFETY: what is stored there are such functions.
-        unsafe { std::mem::transmute::<*mut c_void, CallFunction>(self.call.load(Ordering::Relaxed)) }
-    }
-
-    /// The same for calls with a static chain.
-    #[inline(always)]
-    pub(crate) fn call_with_chain(&self) -> CallFunction {
-        // SAFETY: as above.
-        unsafe { std::mem::transmute::<*mut c_void, CallFunction>(self.call_with_chain.load(Ordering::Relaxed)) }
+        unsafe { std::mem::transmute::<*mut c_void, CallFunction>(call) }
     }
 
     /// Bytes that it takes, with what describes the signature.
@@ -124,7 +116,7 @@ impl Prepared {
 ///
 /// # Safety
 /// As for [`CallFunction`]; `context` is the address of a [`Prepared`].
-unsafe extern "C-unwind" fn first_call(
+unsafe extern "C-unwind" fn first_call<const CHAIN: bool>(
     context: *const c_void,
     target: *const c_void,
     result: *mut c_void,
@@ -133,27 +125,8 @@ unsafe extern "C-unwind" fn first_call(
 ) {
     // SAFETY: said by the caller; such objects stay.
     let prepared: &'static Prepared = unsafe { &*context.cast() };
-    let call = prepared.interface.call_stub(false).unwrap_or(call_by_plan);
-    prepared.call.store(call as *mut c_void, Ordering::Release);
-    // SAFETY: said by the caller.
-    unsafe { call(context, target, result, arguments, chain) };
-}
-
-/// The same for calls with a static chain.
-///
-/// # Safety
-/// As for [`first_call`].
-unsafe extern "C-unwind" fn first_call_with_chain(
-    context: *const c_void,
-    target: *const c_void,
-    result: *mut c_void,
-    arguments: *const *mut c_void,
-    chain: *const c_void,
-) {
-    // SAFETY: said by the caller; such objects stay.
-    let prepared: &'static Prepared = unsafe { &*context.cast() };
-    let call = prepared.interface.call_stub(true).unwrap_or(call_by_plan);
-    prepared.call_with_chain.store(call as *mut c_void, Ordering::Release);
+    let call = prepared.interface.call_stub(CHAIN).unwrap_or(call_by_plan);
+    prepared.calls[usize::from(CHAIN)].store(call as *mut c_void, Ordering::Release);
     // SAFETY: said by the caller.
     unsafe { call(context, target, result, arguments, chain) };
 }
