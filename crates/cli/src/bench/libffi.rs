@@ -68,25 +68,25 @@ impl Rivals {
         };
         let asked = drop_in.map(Path::to_owned).or_else(|| std::env::var_os(DROP_IN).map(PathBuf::from));
         let place = asked.clone().or_else(beside_the_program);
-        let drop_in = match place.as_deref().map(Libffi::open) {
-            Some(Err(failure)) if asked.is_some() => return Err(failure),
-            Some(Ok(drop_in)) => Some(drop_in),
-            Some(Err(_)) | None => None,
+        let drop_in = match place.as_deref().map(Libffi::open).transpose() {
+            Err(failure) if asked.is_some() => return Err(failure),
+            drop_in => drop_in,
         };
         let text = match &drop_in {
-            Some(drop_in) => {
+            Ok(Some(drop_in)) => {
                 let path = drop_in.path();
                 if libffi.as_ref().is_some_and(|libffi| libffi.path() == path) {
                     return Err(format!("libffi and drop-in are one file, {}", path.display()).into());
                 }
                 format!("drop-in: {}", path.display())
             }
-            None => {
+            Err(failure) => format!("drop-in: left out: {failure}"),
+            Ok(None) => {
                 format!("drop-in: left out: crates/libffi/install.sh target/libffi builds it, or {DROP_IN} names it")
             }
         };
         note = format!("{note}\n{text}");
-        Ok((Rivals { libffi, drop_in }, note))
+        Ok((Rivals { libffi, drop_in: drop_in.unwrap_or_default() }, note))
     }
 
     /// The library that a way goes through.

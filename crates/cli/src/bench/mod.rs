@@ -132,6 +132,7 @@ impl Bench {
         }
         let mut output = io::stdout().lock();
         if self.json {
+            eprintln!("{note}");
             serde_json::to_writer_pretty(&mut output, &rows)?;
             return Ok(writeln!(output)?);
         }
