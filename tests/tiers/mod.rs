@@ -93,3 +93,10 @@ impl Print {
         length.is_ok_and(|length| length == Value::I32(expected.len() as i32)) && to.starts_with(expected.as_bytes())
     }
 }
+
+/// Whether qemu's user-mode emulation runs the test: a child that starts a thread there may end in an assertion of the
+/// emulator's own. Programs that it starts are the machine's.
+pub(crate) fn is_emulated() -> bool {
+    let machine = || std::process::Command::new("uname").arg("-m").output();
+    cfg!(target_arch = "aarch64") && machine().is_ok_and(|output| output.stdout.trim_ascii() != b"aarch64")
+}
