@@ -212,10 +212,8 @@ impl Engine {
     /// # Errors
     /// As for [`Engine::prepare`]; [`Error::Unsupported`] on the tier without a JIT.
     pub(crate) fn entry(&self, signature: &Signature, plan: &Plan) -> Result<*const c_void> {
-        let store = self.store()?;
         let (shape, name) = (plan.entry_shape(), EntryName(signature));
-        let stub = store.stub(&shape, FrameKind::Framed, &name, |code| emit::closure_entry_into(plan, code))?;
-        Ok(stub.entry().as_ptr().cast())
+        self.stub(&shape, FrameKind::Framed, &name, |code| emit::closure_entry_into(plan, code))
     }
 
     /// Checks with the system that no memory for machine code is writable where it is executable.

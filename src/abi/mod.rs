@@ -358,6 +358,19 @@ impl Plan {
         self.stack.next_multiple_of(self.align)
     }
 
+    /// How far a copy that is passed by reference is from the stack pointer at the call, in bytes.
+    pub(crate) fn copy_at(&self, at: u32) -> u32 {
+        self.copies_at() as u32 + at
+    }
+
+    /// How far the place of a block is from the stack pointer at the call, in bytes.
+    pub(crate) fn block_at(&self, block: &Block) -> u32 {
+        match block.to {
+            BlockPlace::Stack(at) => at,
+            BlockPlace::Copy(at) => self.copy_at(at),
+        }
+    }
+
     /// Bytes of stack that the caller makes for the call: a multiple of `align`.
     pub fn area(&self) -> usize {
         (self.copies_at() + self.copies).next_multiple_of(self.align)

@@ -12,7 +12,7 @@
 //! passing"). rdi, rsi and xmm6 to xmm15 are callee-saved, besides those of System V ("Register usage").
 
 use crate::abi::sysv64::{is_empty, is_in_memory};
-use crate::abi::{Argument, Planner, Register, Width, scalar_width};
+use crate::abi::{Argument, Planner, Register, scalar_width};
 use crate::error::Result;
 use crate::types::signature::Signature;
 use crate::types::{Arch, Float, Type, layout};
@@ -60,7 +60,7 @@ fn plan_argument(ty: &Type, named: bool, position: usize, planner: &mut Planner)
     if strange || !matches!(argument.size, 1 | 2 | 4 | 8) {
         return by_reference(argument, register, planner);
     }
-    let width = if is_scalar(ty) { scalar_width(ty, Arch::X86_64) } else { Width::B8 };
+    let width = scalar_width(ty, Arch::X86_64);
     let Some(position) = register else {
         // gcc gives a struct of padding a register, but no place on the stack.
         if is_empty(ty) {
@@ -117,8 +117,4 @@ fn plan_result(ty: &Type, planner: &mut Planner) -> Result<usize> {
 /// Whether it is passed and returned in a vector register. gcc 12 takes `_Float16` for an integer.
 fn is_floating(ty: &Type) -> bool {
     matches!(ty, Type::Float(Float::F32 | Float::F64))
-}
-
-fn is_scalar(ty: &Type) -> bool {
-    !matches!(ty, Type::Aggregate(_) | Type::Complex(_) | Type::Vector(_))
 }

@@ -1,6 +1,6 @@
 //! The road of a call: slots to registers and stack, the call, the result.
 
-use crate::abi::{BlockPlace, Move, Place, Plan, Register, Source, Width};
+use crate::abi::{Move, Place, Plan, Register, Source, Width};
 use crate::emit::{Assembler, RESULT_IN, Role, SLOTS_IN, TARGET_IN};
 use crate::error::Result;
 
@@ -73,17 +73,13 @@ pub(super) fn general(plan: &Plan, number: u8) -> Role {
 fn fill_area<A: Assembler>(plan: &Plan, assembler: &mut A, slots: Role) {
     assembler.reserve(plan.area(), plan.align);
     for block in &plan.blocks {
-        let at = match block.to {
-            BlockPlace::Stack(at) => at,
-            BlockPlace::Copy(at) => plan.copies_at() as u32 + at,
-        };
-        assembler.copy_block(slots, block.source, at, block.size);
+        assembler.copy_block(slots, block.source, plan.block_at(block), block.size);
     }
     for value in &plan.moves {
         if let Place::Stack(at) = value.place {
             match value.source {
                 Source::Slot(offset) => assembler.load(Role::Scratch, slots, offset, value.width),
-                Source::Copy(offset) => assembler.address(Role::Scratch, plan.copies_at() as u32 + offset),
+                Source::Copy(offset) => assembler.address(Role::Scratch, plan.copy_at(offset)),
                 Source::Result => assembler.copy(Role::Scratch, RESULT_IN),
             }
             assembler.store(Role::Scratch, at);
@@ -94,11 +90,7 @@ fn fill_area<A: Assembler>(plan: &Plan, assembler: &mut A, slots: Role) {
 /// Fills argument registers: first the address of the result, whose own register may be filled later; last the
 /// register that the address of the slots may still be in.
 fn fill_registers<A: Assembler>(plan: &Plan, assembler: &mut A, slots: Role) {
-    for value in plan.moves.iter().filter(|value| value.source == Source::Result) {
-        if let Some(register) = argument_register(plan, value) {
-            assembler.copy(register, RESULT_IN);
-        }
-    }
+    pass_result_address(plan, assembler);
     let mut last = None;
     let mut rest = &*plan.moves;
     while let [value, after @ ..] = rest {
@@ -122,13 +114,22 @@ fn fill_registers<A: Assembler>(plan: &Plan, assembler: &mut A, slots: Role) {
                 }
             }
             (Register::Gpr(number), Source::Copy(offset)) => {
-                assembler.address(general(plan, number), plan.copies_at() as u32 + offset);
+                assembler.address(general(plan, number), plan.copy_at(offset));
             }
             _ => {}
         }
     }
     if let Some(load) = last {
         load.emit(assembler, slots);
+    }
+}
+
+/// Fills the register that the address of a result in memory is passed in.
+pub(super) fn pass_result_address<A: Assembler>(plan: &Plan, assembler: &mut A) {
+    for value in plan.moves.iter().filter(|value| value.source == Source::Result) {
+        if let Some(register) = argument_register(plan, value) {
+            assembler.copy(register, RESULT_IN);
+        }
     }
 }
 

@@ -26,31 +26,32 @@ pub(crate) const STATE_RUN: u32 = 0;
 /// Emits the entry for `plan`.
 pub(super) fn emit<A: Assembler>(plan: &Plan, mut assembler: A) -> Result<()> {
     let frame = Frame::with_room(plan, 0);
+    open(plan, &frame, &mut assembler);
+    gather_memory(plan, &frame, &mut assembler);
+    run_handler(plan, &frame, &mut assembler);
+    close(plan, &frame, assembler)
+}
+
+/// Makes the frame; saves what C expects to find again and the handler, which is of C's own convention, need not preserve;
+/// stores the arguments in registers. The record's register and the static chain's are as they were.
+pub(super) fn open<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
     assembler.landing_pad();
     assembler.open_frame(false);
     assembler.reserve(frame.size, 16);
-    save_preserved(&frame, &mut assembler);
-    spill_registers(plan, &frame, &mut assembler);
-    gather_memory(plan, &frame, &mut assembler);
-    run_handler(plan, &frame, &mut assembler);
-    take_result(plan, &frame, &mut assembler);
-    restore_preserved(&frame, &mut assembler);
-    assembler.close_frame();
-    assembler.finish()
-}
-
-/// Saves what C expects to find again and the handler, which is of C's own convention, need not preserve.
-pub(super) fn save_preserved<A: Assembler>(frame: &Frame, assembler: &mut A) {
     if let Some(at) = frame.preserved_at {
         assembler.save_preserved(at);
     }
+    spill_registers(plan, frame, assembler);
 }
 
-/// Restores it.
-pub(super) fn restore_preserved<A: Assembler>(frame: &Frame, assembler: &mut A) {
+/// Loads the result, restores what was saved, and returns.
+pub(super) fn close<A: Assembler>(plan: &Plan, frame: &Frame, mut assembler: A) -> Result<()> {
+    take_result(plan, frame, &mut assembler);
     if let Some(at) = frame.preserved_at {
         assembler.restore_preserved(at);
     }
+    assembler.close_frame();
+    assembler.finish()
 }
 
 /// Bytes of what [`Assembler::save_preserved`] saves: on x86_64 rdi, rsi and ten vector registers.
@@ -62,7 +63,7 @@ pub(super) struct Frame {
     slots_at: u32,
     /// Where registers are saved that only C's caller's convention preserves.
     preserved_at: Option<u32>,
-    pub(super) size: usize,
+    size: usize,
 }
 
 impl Frame {
@@ -94,7 +95,7 @@ impl Frame {
 }
 
 /// Stores the argument registers in their slots, whole: what is above a value in its slot is nobody's.
-pub(super) fn spill_registers<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
+fn spill_registers<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
     let mut rest = &*plan.moves;
     while let [value, after @ ..] = rest {
         rest = after;
@@ -200,7 +201,7 @@ fn run_handler<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
 }
 
 /// Loads the result registers.
-pub(super) fn take_result<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
+fn take_result<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &mut A) {
     if plan.result.in_memory {
         if A::RETURNS_ADDRESS {
             assembler.load(Role::Result(0), Role::Stack, frame.kept_at, Width::B8);
@@ -231,7 +232,7 @@ pub(super) fn take_result<A: Assembler>(plan: &Plan, frame: &Frame, assembler: &
 }
 
 /// Whether a part is in the next register of a kind, and in the next memory.
-fn is_next(first: &Part, second: &Part) -> bool {
+pub(super) fn is_next(first: &Part, second: &Part) -> bool {
     let registers = match (first.register, second.register) {
         (Register::Gpr(a), Register::Gpr(b)) | (Register::Fpr(a), Register::Fpr(b)) => a + 1 == b,
         _ => false,

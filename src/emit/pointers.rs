@@ -22,9 +22,9 @@
 //!   sp              the result, as the handler leaves it
 //! ```
 
-use super::call::{argument_register, general};
+use super::call::{argument_register, general, pass_result_address};
 use super::entry::{self, Frame};
-use crate::abi::{BlockPlace, Move, Part, Place, Plan, Register, Shape, Source, Width};
+use crate::abi::{Move, Part, Place, Plan, Register, Shape, Source, Width};
 use crate::emit::{Assembler, RECORD_STATE, RESULT_IN, Role, TARGET_IN};
 use crate::error::Result;
 use crate::pointers::StateIn;
@@ -101,9 +101,8 @@ impl Blueprint<'_> {
             }
             _ => true,
         };
-        let written = |part: Part| !matches!(part.register, Register::Fpr(_)) || part.size >= 4;
-        let powers = |part: Part| !matches!(part.register, Register::Fpr(_)) || part.size.is_power_of_two();
-        self.plan.moves.iter().all(exact) && self.plan.result.parts().all(|part| written(part) && powers(part))
+        let written = |part: Part| !matches!(part.register, Register::Fpr(_)) || matches!(part.size, 4 | 8 | 16 | 32);
+        self.plan.moves.iter().all(exact) && self.plan.result.parts().all(written)
     }
 
     /// How far into its argument a value lies, and how many bytes are left of the argument from there on.
@@ -163,10 +162,7 @@ impl Blueprint<'_> {
     fn copy_blocks<A: PointersAssembler>(&self, arguments: Role, assembler: &mut A) {
         let spare = spare(arguments);
         for block in &self.plan.blocks {
-            let at = match block.to {
-                BlockPlace::Stack(at) => at,
-                BlockPlace::Copy(at) => self.plan.copies_at() as u32 + at,
-            };
+            let at = self.plan.block_at(block);
             let index = usize::from(block.argument);
             let whole = self.sizes[index] / 8 * 8;
             if whole > 0 {
@@ -196,7 +192,7 @@ impl Blueprint<'_> {
                         pointer = Pointer(None);
                     }
                 }
-                Source::Copy(offset) => assembler.address(spare, self.plan.copies_at() as u32 + offset),
+                Source::Copy(offset) => assembler.address(spare, self.plan.copy_at(offset)),
                 Source::Result => assembler.copy(spare, RESULT_IN),
             }
             assembler.store(spare, at);
@@ -205,11 +201,7 @@ impl Blueprint<'_> {
 
     /// Fills argument registers: first the address of the result, whose own register may be filled later.
     fn fill_registers<A: PointersAssembler>(&self, arguments: Role, assembler: &mut A) {
-        for value in self.plan.moves.iter().filter(|value| value.source == Source::Result) {
-            if let Some(register) = argument_register(self.plan, value) {
-                assembler.copy(register, RESULT_IN);
-            }
-        }
+        pass_result_address(self.plan, assembler);
         let mut pointer = Pointer(None);
         for value in &self.plan.moves {
             let Place::Register(register) = value.place else { continue };
@@ -230,7 +222,7 @@ impl Blueprint<'_> {
                 }
                 Source::Copy(offset) => {
                     if let Some(register) = argument_register(self.plan, value) {
-                        assembler.address(register, self.plan.copies_at() as u32 + offset);
+                        assembler.address(register, self.plan.copy_at(offset));
                     }
                 }
                 Source::Result => {}
@@ -254,7 +246,7 @@ impl Blueprint<'_> {
         while let Some(part) = parts.next() {
             let offset = part.offset.into();
             match part.register {
-                Register::Fpr(number) if parts.next_if(|next| is_pair(part, *next)).is_some() => {
+                Register::Fpr(number) if parts.next_if(|next| is_pair(&part, next)).is_some() => {
                     assembler.write_vector_pair(number, offset);
                 }
                 Register::Gpr(number) => {
@@ -274,10 +266,9 @@ impl Blueprint<'_> {
     }
 }
 
-/// Whether two parts of a result are 16 bytes in two vector registers.
-fn is_pair(first: Part, second: Part) -> bool {
-    let registers = matches!((first.register, second.register), (Register::Fpr(a), Register::Fpr(b)) if a + 1 == b);
-    registers && first.size == 8 && second.size == 8 && first.offset + 8 == second.offset
+/// Whether two parts of a result are 8 bytes each, in two registers of a kind.
+fn is_pair(first: &Part, second: &Part) -> bool {
+    entry::is_next(first, second) && first.size == 8 && second.size == 8
 }
 
 /// The argument whose address is in the scratch register, if one's is.
@@ -368,14 +359,10 @@ pub(super) fn emit_entry<A: PointersAssembler>(
     let mut frame = Frame::with_room(plan, LEAST_RESULT);
     let table_at = frame.push(8 * plan.slot_offsets.len());
     let chain_at = frame.push(if state == StateIn::Chain { 8 } else { 0 });
-    assembler.landing_pad();
-    assembler.open_frame(false);
-    assembler.reserve(frame.size, 16);
+    entry::open(plan, &frame, &mut assembler);
     if state == StateIn::Chain {
         assembler.store(Role::Chain, chain_at);
     }
-    entry::save_preserved(&frame, &mut assembler);
-    entry::spill_registers(plan, &frame, &mut assembler);
     entry::gather_memory(plan, &frame, &mut assembler);
     for (index, offset) in plan.slot_offsets.iter().enumerate() {
         assembler.address(Role::Scratch, frame.slot(*offset));
@@ -387,10 +374,7 @@ pub(super) fn emit_entry<A: PointersAssembler>(
         StateIn::Chain => assembler.load(Role::Scratch, Role::Stack, chain_at, Width::B8),
     }
     run_handler(plan, &frame, table_at, state.words(), &mut assembler);
-    entry::take_result(plan, &frame, &mut assembler);
-    entry::restore_preserved(&frame, &mut assembler);
-    assembler.close_frame();
-    assembler.finish()
+    entry::close(plan, &frame, assembler)
 }
 
 /// Calls `function(context, result, arguments, user)`; the state's address is in the scratch register.

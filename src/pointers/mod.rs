@@ -219,14 +219,10 @@ fn word(signature: &Signature, arch: Arch) -> Option<bool> {
 /// # Errors
 /// [`Error::Unsupported`] where there is no stub.
 pub fn call_stub_code(signature: &Signature, convention: Convention, chain: bool) -> Result<Vec<u8>> {
-    let (plan, sizes) = (Plan::new(signature, convention)?, sizes(signature, convention.arch())?);
-    let blueprint = Blueprint { plan: &plan, sizes: &sizes, word: word(signature, convention.arch()) };
-    if !blueprint.has_call_stub() {
-        return Err(Error::unsupported(format!("a stub over pointers for {signature}")));
-    }
-    let mut code = Vec::with_capacity(128);
-    emit::pointers_call_into(&blueprint, chain, &mut code)?;
-    Ok(code)
+    code(signature, convention, |blueprint, code| match blueprint.has_call_stub() {
+        true => emit::pointers_call_into(blueprint, chain, code),
+        false => Err(Error::unsupported(format!("a stub over pointers for {signature}"))),
+    })
 }
 
 /// The machine code of the entry of a signature's callbacks; as for [`call_stub_code`].
@@ -234,10 +230,19 @@ pub fn call_stub_code(signature: &Signature, convention: Convention, chain: bool
 /// # Errors
 /// [`Error::Unsupported`] where the convention cannot pass a type.
 pub fn entry_code(signature: &Signature, convention: Convention, state: StateIn) -> Result<Vec<u8>> {
+    code(signature, convention, |blueprint, code| emit::pointers_entry_into(blueprint, state, code))
+}
+
+/// What is emitted by the blueprint of a signature.
+fn code(
+    signature: &Signature,
+    convention: Convention,
+    emit: impl FnOnce(&Blueprint<'_>, &mut Vec<u8>) -> Result<()>,
+) -> Result<Vec<u8>> {
     let (plan, sizes) = (Plan::new(signature, convention)?, sizes(signature, convention.arch())?);
     let blueprint = Blueprint { plan: &plan, sizes: &sizes, word: word(signature, convention.arch()) };
     let mut code = Vec::with_capacity(128);
-    emit::pointers_entry_into(&blueprint, state, &mut code)?;
+    emit(&blueprint, &mut code)?;
     Ok(code)
 }
 
