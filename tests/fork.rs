@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::{io, thread};
 
 use jitcall::{Engine, Tier};
-use tiers::{Print, engines, is_emulated};
+use tiers::{Print, engines, leaves_out_threads_of_children};
 
 const FORKS: u64 = 25;
 
@@ -178,8 +178,7 @@ fn a_child_may_drop_engines_and_make_others() {
 
 /// Whether a child of a process with threads can start any: not under qemu's user-mode emulation, which ends it.
 fn children_can_start_threads() -> bool {
-    if is_emulated() {
-        println!("left out: threads of children, which the emulator ends now and then");
+    if leaves_out_threads_of_children() {
         return false;
     }
     let code = fork(|| thread::spawn(|| ()).join().is_ok(), || ());

@@ -14,7 +14,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use jitcall::{Engine, Errno, Error, Function, Object, OwnedValue, Pending, Pool, SubmitError, Type, Value};
-use tiers::{bind, engines, is_emulated};
+use tiers::{bind, engines, leaves_out_threads_of_children};
 
 /// What nothing that works takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -538,8 +538,7 @@ fn children_have_no_part_in_the_parents_pools() {
 
 /// Whether a child of a process with threads can start any: not under qemu's user-mode emulation, which ends it.
 fn children_can_start_threads() -> bool {
-    if is_emulated() {
-        println!("left out: threads of children, which the emulator ends now and then");
+    if leaves_out_threads_of_children() {
         return false;
     }
     let started = in_child(Duration::from_secs(5), || thread::spawn(|| ()).join().is_ok());

@@ -209,7 +209,7 @@ struct Exact {
 
 impl Exact {
     fn new(values: &[Vec<u8>]) -> Exact {
-        let page = region_page();
+        let page = page_size();
         let spans: Vec<usize> =
             values.iter().map(|bytes| bytes.len().next_multiple_of(page).max(page) + page).collect();
         let total: usize = spans.iter().sum::<usize>() + page;
@@ -240,8 +240,8 @@ impl Exact {
 impl Drop for Exact {
     fn drop(&mut self) {
         let all = self.pages.bytes();
-        let start = all.as_ptr().align_offset(region_page());
-        let size = (all.len() - start) / region_page() * region_page();
+        let start = all.as_ptr().align_offset(page_size());
+        let size = (all.len() - start) / page_size() * page_size();
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: the pages are the area's own.
         let given_back = unsafe { libc::mprotect(all.as_ptr().add(start).cast_mut().cast(), size, access) };
@@ -250,7 +250,7 @@ impl Drop for Exact {
 }
 
 /// Bytes of a page.
-fn region_page() -> usize {
+fn page_size() -> usize {
     // SAFETY: no pointers are involved.
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
 }
@@ -265,21 +265,46 @@ unsafe fn call_by_pointers(
     arguments: *const *mut c_void,
     result: *mut u8,
 ) {
-    let size = interface.plan().result.size;
-    // What is less than a word comes back as one.
-    let mut word = [0u8; 8];
-    let place: *mut c_void = if size < 8 { word.as_mut_ptr().cast() } else { result.cast() };
-    let chain = std::ptr::null();
+    // SAFETY: said by the caller.
+    unsafe {
+        with_room_for_a_word(interface.plan().result.size, result, |place| {
+            stub_or_plan(interface, target, place, arguments);
+        });
+    }
+}
+
+/// Calls by the stub, where there is one, else by the plan.
+///
+/// # Safety
+/// As for [`pointers::Interface::call`].
+unsafe fn stub_or_plan(
+    interface: &pointers::Interface,
+    target: *const c_void,
+    result: *mut c_void,
+    arguments: *const *mut c_void,
+) {
+    let none = std::ptr::null();
     // SAFETY: said by the caller.
     unsafe {
         match interface.call_stub(false) {
-            Some(stub) => stub(std::ptr::null(), target, place, arguments, chain),
-            None => interface.call(target, place, arguments, chain),
-        }
-        if size < 8 {
-            result.copy_from_nonoverlapping(word.as_ptr(), size);
+            Some(stub) => stub(none, target, result, arguments, none),
+            None => interface.call(target, result, arguments, none),
         }
     }
+}
+
+/// Has a result of less than a word, which comes back as one, written to a word, and copies its own bytes.
+///
+/// # Safety
+/// `result` has room for `size` bytes.
+pub(crate) unsafe fn with_room_for_a_word(size: usize, result: *mut u8, call: impl FnOnce(*mut c_void)) {
+    let mut word = [0u8; 8];
+    if size >= word.len() {
+        return call(result.cast());
+    }
+    call(word.as_mut_ptr().cast());
+    // SAFETY: said by the caller.
+    unsafe { result.copy_from_nonoverlapping(word.as_ptr(), size) };
 }
 
 /// Has C call a function whose handler, which gets pointers to its arguments, calls the function with them. Its state is
@@ -305,11 +330,7 @@ unsafe extern "C-unwind" fn pass_on(
     unsafe {
         let descriptor = &*context.cast::<Descriptor>();
         assert_eq!(user.cast_const(), context, "the handler's own word");
-        let interface = &*descriptor.interface;
-        match interface.call_stub(false) {
-            Some(stub) => stub(std::ptr::null(), descriptor.function, result, arguments, std::ptr::null()),
-            None => interface.call(descriptor.function, result, arguments, std::ptr::null()),
-        }
+        stub_or_plan(&*descriptor.interface, descriptor.function, result, arguments);
     }
 }
 
@@ -328,8 +349,8 @@ impl Road for PointersCallback<'_> {
         let PointersCallback(engine, state) = *self;
         let interface = pointers::Interface::new(engine, signature).map_err(|error| error.to_string())?;
         let descriptor = Descriptor { function: target.function, unused: [0; 2], interface: &interface };
-        let words = [(&raw const descriptor).expose_provenance(), pass_on as *const c_void as usize, 0];
-        let words = [words[0], words[1], words[0]];
+        let context = (&raw const descriptor).expose_provenance();
+        let words = [context, pass_on as *const c_void as usize, context];
         let code = interface.entry(state);
         let entry = pointers::Entry::new(engine).map_err(|error| error.to_string())?;
         let own;

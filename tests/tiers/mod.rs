@@ -94,9 +94,14 @@ impl Print {
     }
 }
 
-/// Whether qemu's user-mode emulation runs the test: a child that starts a thread there may end in an assertion of the
-/// emulator's own. Programs that it starts are the machine's.
-pub(crate) fn is_emulated() -> bool {
+/// Whether threads of children are left out, and says so: under qemu's user-mode emulation, a child that starts one may end in
+/// an assertion of the emulator's own. Programs that it starts are the machine's.
+pub(crate) fn leaves_out_threads_of_children() -> bool {
     let machine = || std::process::Command::new("uname").arg("-m").output();
-    cfg!(target_arch = "aarch64") && machine().is_ok_and(|output| output.stdout.trim_ascii() != b"aarch64")
+    let emulated =
+        cfg!(target_arch = "aarch64") && machine().is_ok_and(|output| output.stdout.trim_ascii() != b"aarch64");
+    if emulated {
+        println!("left out: threads of children, which the emulator ends now and then");
+    }
+    emulated
 }

@@ -20,13 +20,7 @@ pub unsafe extern "C-unwind" fn ffi_call(
     avalue: *mut *mut c_void,
 ) {
     // SAFETY: said by the caller.
-    unsafe {
-        let prepared = ffi_cif::prepared(cif);
-        if rvalue.is_null() {
-            return call_for_nothing(prepared, function, avalue, ptr::null());
-        }
-        prepared.call::<false>()((&raw const *prepared).cast(), function, rvalue, avalue, ptr::null());
-    }
+    unsafe { call::<false>(ffi_cif::prepared(cif), function, rvalue, avalue, ptr::null()) };
 }
 
 /// Calls a function with a static chain, as Go's have: `closure` is in r10, or in x18 on AArch64.
@@ -42,12 +36,27 @@ pub unsafe extern "C-unwind" fn ffi_call_go(
     closure: *mut c_void,
 ) {
     // SAFETY: said by the caller.
+    unsafe { call::<true>(ffi_cif::prepared(cif), function, rvalue, avalue, closure) };
+}
+
+/// Calls a function of a prepared signature, with a static chain or without.
+///
+/// # Safety
+/// As for [`ffi_call`].
+#[inline(always)]
+unsafe fn call<const CHAIN: bool>(
+    prepared: &Prepared,
+    function: *const c_void,
+    rvalue: *mut c_void,
+    avalue: *mut *mut c_void,
+    chain: *const c_void,
+) {
+    // SAFETY: said by the caller.
     unsafe {
-        let prepared = ffi_cif::prepared(cif);
         if rvalue.is_null() {
-            return call_for_nothing(prepared, function, avalue, closure);
+            return call_for_nothing::<CHAIN>(prepared, function, avalue, chain);
         }
-        prepared.call::<true>()((&raw const *prepared).cast(), function, rvalue, avalue, closure);
+        prepared.call::<CHAIN>()((&raw const *prepared).cast(), function, rvalue, avalue, chain);
     }
 }
 
@@ -56,7 +65,7 @@ pub unsafe extern "C-unwind" fn ffi_call_go(
 /// # Safety
 /// As for [`ffi_call`].
 #[inline(never)]
-unsafe fn call_for_nothing(
+unsafe fn call_for_nothing<const CHAIN: bool>(
     prepared: &Prepared,
     function: *const c_void,
     avalue: *mut *mut c_void,
@@ -66,7 +75,6 @@ unsafe fn call_for_nothing(
     #[repr(C, align(64))]
     struct Room([MaybeUninit<u8>; 256]);
 
-    let call = if chain.is_null() { prepared.call::<false>() } else { prepared.call::<true>() };
     let size = prepared.interface.result_room();
     let mut room = Room([MaybeUninit::uninit(); 256]);
     let mut large: Vec<Room> = Vec::new();
@@ -77,7 +85,7 @@ unsafe fn call_for_nothing(
         large.as_mut_ptr().cast()
     };
     // SAFETY: said by the caller; there is room for the result.
-    unsafe { call((&raw const *prepared).cast(), function, result, avalue, chain) };
+    unsafe { prepared.call::<CHAIN>()((&raw const *prepared).cast(), function, result, avalue, chain) };
 }
 
 /// Calls of one signature, prepared. Here a `ffi_cif` is that already, so a plan is but another name for what it refers
@@ -106,13 +114,7 @@ pub unsafe extern "C-unwind" fn ffi_call_plan_invoke(
     avalue: *mut *mut c_void,
 ) {
     // SAFETY: said by the caller.
-    unsafe {
-        let prepared = &(*plan).0;
-        if rvalue.is_null() {
-            return call_for_nothing(prepared, function, avalue, ptr::null());
-        }
-        prepared.call::<false>()(plan.cast(), function, rvalue, avalue, ptr::null());
-    }
+    unsafe { call::<false>(&(*plan).0, function, rvalue, avalue, ptr::null()) };
 }
 
 /// Ends the use of a plan; null is nothing.

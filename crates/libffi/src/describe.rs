@@ -4,22 +4,18 @@
 //! it. One that has a size keeps its size and alignment, whatever its elements say: clients describe packed structs and
 //! unions so.
 
-use jitcall::Type;
-use jitcall::types::{Member, layout};
+use jitcall::types::{AggregateBuilder, Member, layout};
+use jitcall::{Arch, Type};
 
+use crate::prepared::Key;
 use crate::types::{ffi_type, kind};
 use crate::{FFI_BAD_TYPEDEF, Result};
 
 /// The deepest nesting of types; a type that contains itself is deeper than any.
 const MAX_DEPTH: usize = 64;
 
-/// What is said of a tree of types, word by word, while it is checked and laid out: equal for types that mean the same.
-pub(crate) trait Words {
-    /// Takes the next word.
-    fn push(&mut self, word: u64);
-}
-
-/// Checks a type and what it is made of, lays out what has no size yet, and tells the words of it.
+/// Checks a type and what it is made of, lays out what has no size yet, and adds the words of it to a key: they are equal
+/// for types that mean the same.
 ///
 /// # Errors
 /// [`FFI_BAD_TYPEDEF`] where it is no type that can be passed by value.
@@ -27,27 +23,26 @@ pub(crate) trait Words {
 /// # Safety
 /// It is a null pointer or a type, whose elements are null or a list of types that ends in a null pointer; types without
 /// a size may be written to.
-pub(crate) unsafe fn check(ty: *mut ffi_type, words: &mut impl Words) -> Result<()> {
+pub(crate) unsafe fn check(ty: *mut ffi_type, key: &mut Key) -> Result<()> {
     // SAFETY: said by the caller.
-    unsafe { check_at(ty, words, 0) }
+    unsafe { check_at(ty, key, 0) }
 }
 
 /// # Safety
 /// As for [`check`].
-unsafe fn check_at(ty: *mut ffi_type, words: &mut impl Words, depth: usize) -> Result<()> {
+unsafe fn check_at(ty: *mut ffi_type, key: &mut Key, depth: usize) -> Result<()> {
     // SAFETY: said by the caller: null or a type.
     let Some(kind) = (unsafe { ty.as_ref() }).map(|ty| ty.kind) else { return Err(FFI_BAD_TYPEDEF) };
     if depth > MAX_DEPTH {
         return Err(FFI_BAD_TYPEDEF);
     }
-    match kind {
-        kind::STRUCT | kind::COMPLEX | kind::VECTOR => {}
-        kind::VOID..=kind::SINT128 => {
-            words.push(kind.into());
-            // SAFETY: said by the caller.
-            return if unsafe { ffi_type::layout(ty).0 } == 0 { Err(FFI_BAD_TYPEDEF) } else { Ok(()) };
-        }
-        _ => return Err(FFI_BAD_TYPEDEF),
+    if kind > kind::VECTOR {
+        return Err(FFI_BAD_TYPEDEF);
+    }
+    if !kind::has_elements(kind) {
+        key.push(kind.into());
+        // SAFETY: said by the caller.
+        return if unsafe { ffi_type::layout(ty).0 } == 0 { Err(FFI_BAD_TYPEDEF) } else { Ok(()) };
     }
     // SAFETY: said by the caller.
     unsafe {
@@ -55,15 +50,15 @@ unsafe fn check_at(ty: *mut ffi_type, words: &mut impl Words, depth: usize) -> R
             lay_out(ty, None, depth)?;
         }
         let (size, alignment) = ffi_type::layout(ty);
-        words.push(u64::from(kind) | 1 << 8 | u64::from(alignment) << 16 | (size as u64) << 32);
+        key.push(u64::from(kind) | 1 << 8 | u64::from(alignment) << 16 | (size as u64) << 32);
         if kind != kind::STRUCT {
-            return check_parts(ty, words);
+            return check_parts(ty, key);
         }
         for element in elements(ty)? {
-            check_at(element, words, depth + 1)?;
+            check_at(element, key, depth + 1)?;
         }
     }
-    words.push(1 << 9);
+    key.push(1 << 9);
     Ok(())
 }
 
@@ -71,16 +66,15 @@ unsafe fn check_at(ty: *mut ffi_type, words: &mut impl Words, depth: usize) -> R
 ///
 /// # Safety
 /// As for [`check`].
-unsafe fn check_parts(ty: *mut ffi_type, words: &mut impl Words) -> Result<()> {
+unsafe fn check_parts(ty: *mut ffi_type, key: &mut Key) -> Result<()> {
     // SAFETY: said by the caller.
     unsafe {
         let first = (*first_element(ty)?).kind;
-        let scalar =
-            !matches!(first, kind::VOID | kind::STRUCT | kind::COMPLEX | kind::VECTOR) && first <= kind::VECTOR;
+        let scalar = first != kind::VOID && !kind::has_elements(first) && first <= kind::VECTOR;
         if !scalar || elements(ty)?.any(|element| (*element).kind != first) {
             return Err(FFI_BAD_TYPEDEF);
         }
-        words.push(first.into());
+        key.push(first.into());
     }
     Ok(())
 }
@@ -125,8 +119,7 @@ pub(crate) unsafe fn lay_out(ty: *mut ffi_type, offsets: Option<*mut usize>, dep
     for (index, element) in unsafe { elements(ty) }?.enumerate() {
         // SAFETY: elements are types.
         unsafe {
-            let nested = matches!((*element).kind, kind::STRUCT | kind::COMPLEX | kind::VECTOR);
-            if ffi_type::layout(element).0 == 0 && nested {
+            if ffi_type::layout(element).0 == 0 && kind::has_elements((*element).kind) {
                 lay_out(element, None, depth + 1)?;
             }
             let (size, align) = ffi_type::layout(element);
@@ -224,7 +217,7 @@ unsafe fn describe_struct(ty: *mut ffi_type) -> Result<Type> {
     // SAFETY: said by the caller.
     let members = unsafe { elements(ty)?.map(|element| describe(element)).collect::<Result<Vec<Type>>>()? };
     let natural = struct_of(members.clone(), |builder| builder)?;
-    let found = layout::of(&natural, jitcall::Arch::HOST).map_err(|_| FFI_BAD_TYPEDEF)?;
+    let found = layout::of(&natural, Arch::HOST).map_err(|_| FFI_BAD_TYPEDEF)?;
     if (found.size, found.align) == (size, align) {
         return Ok(natural);
     }
@@ -236,10 +229,7 @@ unsafe fn describe_struct(ty: *mut ffi_type) -> Result<Type> {
 }
 
 /// A struct of members without names that matter.
-fn struct_of(
-    members: Vec<Type>,
-    with: impl FnOnce(jitcall::types::AggregateBuilder) -> jitcall::types::AggregateBuilder,
-) -> Result<Type> {
+fn struct_of(members: Vec<Type>, with: impl FnOnce(AggregateBuilder) -> AggregateBuilder) -> Result<Type> {
     let named = members.into_iter().enumerate().map(|(index, ty)| Member::new(&format!("m{index}"), ty));
-    with(named.fold(Type::structure(), jitcall::types::AggregateBuilder::push)).build().map_err(|_| FFI_BAD_TYPEDEF)
+    with(named.fold(Type::structure(), AggregateBuilder::push)).build().map_err(|_| FFI_BAD_TYPEDEF)
 }

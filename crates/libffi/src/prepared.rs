@@ -14,7 +14,6 @@ use jitcall::pointers::{CallFunction, Interface, StateIn};
 use jitcall::{Engine, Signature};
 use rustc_hash::FxHasher;
 
-use crate::describe::Words;
 use crate::{FFI_BAD_TYPEDEF, Result};
 
 /// All that calls and closures of a signature need.
@@ -161,6 +160,7 @@ impl Key {
         Key { inline: [0; Key::INLINE], length: 0, heap: Vec::new() }
     }
 
+    /// Adds a word.
     pub(crate) fn push(&mut self, word: u64) {
         if self.length < Key::INLINE {
             self.inline[self.length] = word;
@@ -181,11 +181,5 @@ impl Key {
         let mut hasher = FxHasher::default();
         self.words().iter().for_each(|word| hasher.write_u64(*word));
         hasher.finish()
-    }
-}
-
-impl Words for Key {
-    fn push(&mut self, word: u64) {
-        Key::push(self, word);
     }
 }

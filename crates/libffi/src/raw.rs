@@ -149,8 +149,8 @@ impl Words {
         codeloc: *mut c_void,
     ) -> ffi_status {
         let run: Handler = match self {
-            Words::Plain => run_plain,
-            Words::Java => run_java,
+            Words::Plain => run::<false>,
+            Words::Java => run::<true>,
         };
         // SAFETY: said by the caller.
         unsafe {
@@ -203,28 +203,19 @@ fn with_words<T>(count: usize, run: impl FnOnce(*mut T)) {
     });
 }
 
+/// The function that a raw closure's entry calls.
+///
 /// # Safety
 /// As for [`Words::run`].
-unsafe extern "C-unwind" fn run_plain(
+unsafe extern "C-unwind" fn run<const JAVA: bool>(
     cif: *const c_void,
     result: *mut c_void,
     arguments: *mut *mut c_void,
     closure: *mut c_void,
 ) {
+    let words = if JAVA { Words::Java } else { Words::Plain };
     // SAFETY: said by the caller.
-    unsafe { Words::Plain.run(cif.cast_mut().cast(), result, arguments, closure) };
-}
-
-/// # Safety
-/// As for [`Words::run`].
-unsafe extern "C-unwind" fn run_java(
-    cif: *const c_void,
-    result: *mut c_void,
-    arguments: *mut *mut c_void,
-    closure: *mut c_void,
-) {
-    // SAFETY: said by the caller.
-    unsafe { Words::Java.run(cif.cast_mut().cast(), result, arguments, closure) };
+    unsafe { words.run(cif.cast_mut().cast(), result, arguments, closure) };
 }
 
 macro_rules! interface {

@@ -46,6 +46,11 @@ pub mod kind {
     pub const SINT128: u16 = 17;
     /// A vector of the elements, which are all of one type.
     pub const VECTOR: u16 = 18;
+
+    /// Whether types of that kind are made of elements.
+    pub(crate) const fn has_elements(kind: u16) -> bool {
+        matches!(kind, STRUCT | COMPLEX | VECTOR)
+    }
 }
 
 /// A C type, as libffi's clients describe it.

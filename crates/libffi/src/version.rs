@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_uint, c_ulong};
 
-use crate::cif::{abi, ffi_abi};
+use crate::cif::abi;
 use crate::closure::ffi_closure;
 
 /// The release of libffi whose interface this is.
@@ -24,8 +24,7 @@ pub extern "C" fn ffi_get_version_number() -> c_ulong {
 /// The convention of C on this machine.
 #[unsafe(no_mangle)]
 pub extern "C" fn ffi_get_default_abi() -> c_uint {
-    const DEFAULT: ffi_abi = abi::DEFAULT;
-    DEFAULT
+    abi::DEFAULT
 }
 
 /// Bytes of a `ffi_closure`.

@@ -15,7 +15,7 @@ use jitcall_libffi::call::ffi_call;
 use jitcall_libffi::cif::{abi, ffi_abi, ffi_cif, ffi_prep_cif, ffi_prep_cif_var};
 use jitcall_libffi::closure::{ffi_closure, ffi_closure_alloc, ffi_closure_free, ffi_prep_closure_loc};
 use jitcall_libffi::types::{ffi_type, kind};
-use support::check::{Compiled, Native, Road, Target};
+use support::check::{Compiled, Native, Road, Target, with_room_for_a_word};
 use support::compile::{Compiler, Folder};
 use support::generate::Source;
 use support::{Case, Run, table};
@@ -157,24 +157,6 @@ impl Prepared {
     }
 }
 
-/// Calls with the addresses of the arguments; the result's bytes, and no more, are written.
-///
-/// # Safety
-/// As for [`ffi_call`].
-unsafe fn call(cif: *mut ffi_cif, target: *const c_void, size: usize, arguments: &[*mut c_void], result: *mut u8) {
-    // What is less than a word comes back as one.
-    let mut word = [0u8; 8];
-    let small = size < 8;
-    // SAFETY: said by the caller.
-    unsafe {
-        let place = if small { word.as_mut_ptr().cast() } else { result.cast() };
-        ffi_call(cif, target, place, arguments.as_ptr().cast_mut());
-        if small {
-            result.copy_from_nonoverlapping(word.as_ptr(), size);
-        }
-    }
-}
-
 /// Calls by `ffi_call`.
 struct Calls;
 
@@ -194,7 +176,11 @@ impl Road for Calls {
         let pointers: Vec<*mut c_void> = arguments.iter().map(|bytes| bytes.as_ptr().cast_mut().cast()).collect();
         let size = size_of_result(signature);
         // SAFETY: the caller vouches for target and result.
-        unsafe { call(&raw mut *prepared.cif, target.function, size, &pointers, result) };
+        unsafe {
+            with_room_for_a_word(size, result, |place| {
+                ffi_call(&raw mut *prepared.cif, target.function, place, pointers.as_ptr().cast_mut());
+            });
+        }
         Ok(())
     }
 }

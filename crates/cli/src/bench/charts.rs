@@ -148,7 +148,6 @@ impl Chart {
             .y_label_area_size(60)
             .build_cartesian_2d(0f64..cases.len() as f64, (least..most).log_scale())
             .map_err(|error| wrong(&error))?;
-        let name = |x: &f64| cases.get(*x as usize).filter(|_| x.fract() == 0.5).unwrap_or(&"").to_string();
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -156,7 +155,6 @@ impl Chart {
             .y_desc(if self.measure == Measure::Time { "nanoseconds, logarithmic" } else { "times, logarithmic" })
             .max_light_lines(1)
             .y_label_formatter(&|height| format!("{height}"))
-            .x_label_formatter(&name)
             .draw()
             .map_err(|error| wrong(&error))?;
         let width = 0.8 / engines.len() as f64;
