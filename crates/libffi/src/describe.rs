@@ -50,7 +50,8 @@ unsafe fn check_at(ty: *mut ffi_type, key: &mut Key, depth: usize) -> Result<()>
             lay_out(ty, None, depth)?;
         }
         let (size, alignment) = ffi_type::layout(ty);
-        key.push(u64::from(kind) | 1 << 8 | u64::from(alignment) << 16 | (size as u64) << 32);
+        key.push(u64::from(kind) | 1 << 8 | u64::from(alignment) << 16);
+        key.push(size as u64);
         if kind != kind::STRUCT {
             return check_parts(ty, key);
         }

@@ -306,6 +306,14 @@ fn what_is_wrong_is_told() {
     unsafe { (*knot).elements.write(knot) };
     assert_eq!(prepare(abi::DEFAULT, void, &[knot]), FFI_BAD_TYPEDEF);
 
+    // Sizes that differ in their high halves alone are two types, of which one is too large.
+    for (size, expected) in [(8, FFI_OK), (8 + (1 << 32), FFI_BAD_TYPEDEF)] {
+        let sized = structure(&[ty(&ffi_type_uint64)]);
+        // SAFETY: the type is the test's own.
+        unsafe { ((*sized).size, (*sized).alignment) = (size, 8) };
+        assert_eq!(prepare(abi::DEFAULT, void, &[sized]), expected, "{size} bytes");
+    }
+
     let vary = |fixed, types: &[*mut ffi_type]| -> ffi_status {
         let mut cif = std::mem::MaybeUninit::uninit();
         let count = types.len() as u32;
