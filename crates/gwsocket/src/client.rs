@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
@@ -175,7 +175,9 @@ impl Client {
             let pieces = self.hand.pieces.iter().zip(slices.iter_mut());
             let count = pieces.map(|(piece, slice)| *slice = IoSlice::new(piece)).count();
             self.peer.set_in_hand(self.hand.bytes);
-            let n = ready!(self.frames.get_mut().socket.poll_write_vectored(cx, &slices[..count]))?;
+            let started = Instant::now();
+            let n = ready!(self.frames.get_mut().socket.poll_write(cx, &slices[..count]))?;
+            self.hub.rounds.measured(started.elapsed());
             if n == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }

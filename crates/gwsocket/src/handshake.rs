@@ -104,7 +104,7 @@ async fn refuse(socket: &mut Socket, refusal: &Refusal) {
     let mut answer = Bytes::from(refusal.response(status));
     let written = std::future::poll_fn(|cx| {
         while !answer.is_empty() {
-            let n = std::task::ready!(socket.poll_write_vectored(cx, &[std::io::IoSlice::new(&answer)]))?;
+            let n = std::task::ready!(socket.poll_write(cx, &[std::io::IoSlice::new(&answer)]))?;
             answer = answer.split_off(n);
         }
         socket.poll_shutdown(cx)

@@ -14,6 +14,7 @@ use crate::event::{Event, EventKind, Events, Put};
 use crate::frame::{self, Opcode};
 use crate::log::Log;
 use crate::peer::{Parting, Peer};
+use crate::rounds::Rounds;
 use crate::stats::{Counters, Stats};
 
 /// A client that is more than this many bytes behind is throttled.
@@ -58,6 +59,7 @@ pub(crate) struct Hub {
     pub(crate) events: Events,
     pub(crate) counters: Counters,
     pub(crate) access: AccessLog,
+    pub(crate) rounds: Rounds,
     clients: RwLock<HashMap<u32, Arc<Peer>>>,
     next_id: AtomicU32,
     /// How much was in the log at the last look at who lags.
@@ -73,6 +75,7 @@ impl Hub {
             events: Events::new()?,
             counters: Counters::default(),
             access: AccessLog::open(config.access_log.as_deref())?,
+            rounds: Rounds::new(config.coalesce),
             clients: RwLock::default(),
             next_id: AtomicU32::new(1),
             reviewed: AtomicU64::new(0),
@@ -162,17 +165,23 @@ impl Hub {
 
     /// Broadcasts whole frames. Gives how many clients there are.
     fn broadcast_frames(&self, frames: Bytes, count: u64) -> usize {
+        let bytes = frames.len();
         self.log.append(frames, count);
-        let clients = self.clients();
-        for peer in clients.values() {
-            peer.wake_if_idle();
+        let number = self.number_of_clients();
+        if self.rounds.broadcast(bytes, number, Instant::now()) {
+            self.wake_all();
         }
-        let number = clients.len();
-        drop(clients);
         if self.log.end() - self.reviewed.load(Ordering::Relaxed) > REVIEW_EVERY {
             self.review();
         }
         number
+    }
+
+    /// Wakes the clients that sleep until there is something to send.
+    pub(crate) fn wake_all(&self) {
+        for peer in self.clients().values() {
+            peer.wake_if_idle();
+        }
     }
 
     fn peer(&self, id: u32) -> Result<Arc<Peer>> {

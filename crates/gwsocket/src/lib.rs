@@ -27,6 +27,7 @@ mod log;
 pub mod options;
 mod peer;
 pub mod pipes;
+mod rounds;
 mod server;
 mod socket;
 mod stats;

@@ -60,6 +60,12 @@ pub struct ServerOptions {
     /// What becomes of a client that is more than 2 MiB behind
     #[arg(long, value_enum, value_name = "POLICY", default_value_t = SlowOption::Drop)]
     slow: SlowOption,
+    /// How long a message may wait to be sent with others, under loads that would take most of a processor otherwise; 0: never
+    #[arg(long, value_name = "MILLISECONDS", default_value = "20", value_parser = milliseconds)]
+    coalesce: Duration,
+    /// How many threads serve clients; more than one helps where TLS encrypts for many
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = threads)]
+    threads: usize,
     /// Send messages back to the client that they came from, and write them to no pipe
     #[arg(long)]
     echo_mode: bool,
@@ -134,6 +140,8 @@ impl ServerOptions {
                 SlowOption::Drop => Slow::Drop,
                 SlowOption::DropOldest => Slow::DropOldest,
             },
+            coalesce: self.coalesce,
+            threads: self.threads,
             access_log: self.access_log,
             max_clients: self.max_clients,
             handshake_timeout: self.handshake_timeout,
@@ -171,6 +179,20 @@ fn seconds(text: &str) -> std::result::Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
     let duration = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
     if duration < Duration::from_millis(1) { Err("expected more than no time".to_owned()) } else { Ok(duration) }
+}
+
+fn milliseconds(text: &str) -> std::result::Result<Duration, String> {
+    match text.parse() {
+        Ok(milliseconds @ 0..=1000) => Ok(Duration::from_millis(milliseconds)),
+        _ => Err("expected a number of milliseconds, from 0 to 1000".to_owned()),
+    }
+}
+
+fn threads(text: &str) -> std::result::Result<usize, String> {
+    match text.parse() {
+        Ok(threads @ 1..=256) => Ok(threads),
+        _ => Err("expected a number of threads, from 1 to 256".to_owned()),
+    }
 }
 
 fn size(text: &str) -> std::result::Result<usize, String> {

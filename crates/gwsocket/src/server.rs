@@ -69,8 +69,12 @@ impl Server {
     /// [`Error::Listen`], [`Error::File`] and [`Error::Tls`] say which option is to blame.
     pub fn open(config: Config) -> Result<Self> {
         let hub = Arc::new(Hub::new(config)?);
-        let runtime =
-            Builder::new_multi_thread().thread_name("gwsocket").on_thread_start(leave_signals).enable_all().build()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(hub.config.threads.max(1))
+            .thread_name("gwsocket")
+            .on_thread_start(leave_signals)
+            .enable_all()
+            .build()?;
         let entered = runtime.enter();
         let (listener, address, file) = listen(&hub.config)?;
         drop(entered);
@@ -81,6 +85,13 @@ impl Server {
             loop {
                 ticks.tick().await;
                 watched.tick();
+            }
+        });
+        let woken = Arc::clone(&hub);
+        runtime.spawn(async move {
+            loop {
+                woken.rounds.next().await;
+                woken.wake_all();
             }
         });
         Ok(Self { hub, runtime: Some(runtime), address, file })

@@ -57,12 +57,13 @@ impl Socket {
         let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(u32::MAX);
     }
 
-    pub(crate) fn poll_write_vectored(
-        &mut self,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        either!(self, stream => stream.poll_write_vectored(cx, pieces))
+    /// Writes pieces one after the other, as much as the connection takes.
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match pieces {
+            // The cheaper call, and the usual case.
+            [piece] => either!(self, stream => stream.poll_write(cx, piece)),
+            _ => either!(self, stream => stream.poll_write_vectored(cx, pieces)),
+        }
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
