@@ -29,7 +29,17 @@ scripts! { asynchronous, beyond, bun, callbacks, faults, leaks, libraries, qjsff
 
 #[test]
 fn documented_examples() {
-    examples::check("jitcall js", js);
+    examples::check(examples::OF_THE_MODULE, "jitcall js", js);
+}
+
+#[test]
+fn documented_examples_of_websockets() {
+    let library = support::built("libgwsocket.so");
+    examples::check("docs/gwsocket.md", "jitcall js", |script| {
+        let mut command = js(script);
+        command.env("LD_LIBRARY_PATH", library.parent().expect("its folder"));
+        command
+    });
 }
 
 fn js(script: &str) -> Command {

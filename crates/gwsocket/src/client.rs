@@ -67,8 +67,10 @@ struct Hand {
 
 impl Hand {
     fn push(&mut self, piece: Bytes) {
-        self.bytes += piece.len();
-        self.pieces.push_back(piece);
+        if !piece.is_empty() {
+            self.bytes += piece.len();
+            self.pieces.push_back(piece);
+        }
     }
 
     fn advance(&mut self, mut written: usize) {
@@ -307,12 +309,17 @@ impl Client {
             self.say_goodbye(&parting);
         }
         if matches!(self.phase, Phase::Open | Phase::Closing) && self.poll_read(cx).is_ready() {
-            // Nothing more is for it but what answers it; our own close frame has been its answer already.
-            self.peer.finish();
-            match self.phase {
-                Phase::Closing => self.frames.get_mut().outbox().clear(),
-                _ => self.hand.keep_begun(),
+            let answers = self.frames.get_mut().outbox().split().freeze();
+            // Our own close frame has been the answer already.
+            if self.phase == Phase::Open {
+                // What it is owed from before goes first, as far as its connection takes it now; nothing else is for it.
+                let _ = self.poll_write(cx);
             }
+            if self.phase == Phase::Open {
+                self.hand.keep_begun();
+                self.hand.push(answers);
+            }
+            self.peer.finish();
             self.frames.get_ref().socket.take_all();
             self.enter(Phase::Ending, LINGERING);
         }

@@ -1,4 +1,4 @@
-//! The examples of `docs/kdb.md`: each line gives what the comment behind it says.
+//! The examples for q in `docs/kdb.md` and `docs/gwsocket.md`: each line gives what the comment behind it says.
 //!
 //! The test plays their text, in sessions that have loaded `q/ffi.q`.
 
@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use player::Player;
-use support::q;
+use support::{Library, built, q};
 
 /// A block of the document: its lines with their numbers.
 type Block = Vec<(usize, String)>;
@@ -23,9 +23,9 @@ fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The blocks of the document in a language.
-fn blocks(language: &str) -> Vec<Block> {
-    let document = read("../../docs/kdb.md");
+/// The blocks of a document in a language.
+fn blocks(document: &str, language: &str) -> Vec<Block> {
+    let document = read(&format!("../../{document}"));
     let mut lines = document.lines().map(str::to_owned).zip(1..).map(|(line, number)| (number, line));
     let mut blocks = Vec::new();
     while let Some((_, line)) = lines.next() {
@@ -37,12 +37,12 @@ fn blocks(language: &str) -> Vec<Block> {
 }
 
 /// Plays a block, and says which of its lines give something else.
-fn play(block: &Block) -> Vec<String> {
+fn play(document: &str, block: &Block) -> Vec<String> {
     q(|q| {
         let player = Player::new(q);
         player.load(&read("q/ffi.q"));
         let failures = block.iter().filter_map(|(number, line)| {
-            let failure = failure(&player, *number, line);
+            let failure = failure(&player, line).map(|shown| format!("{document}:{number}: {line}\n  gives {shown}"));
             // q is at its prompt again: its main loop calls what waits for descriptors.
             while q.turn(0) > 0 {}
             failure
@@ -52,7 +52,7 @@ fn play(block: &Block) -> Vec<String> {
 }
 
 /// What is wrong with a line: its last expression gives what the comment does not say, or fails where there is none.
-fn failure(player: &Player<'_>, number: usize, line: &str) -> Option<String> {
+fn failure(player: &Player<'_>, line: &str) -> Option<String> {
     let (expressions, comment) = reader::read(line);
     let last = expressions.iter().fold(None, |_, expression| Some(player.play(expression)))?;
     let shown = match &last {
@@ -66,21 +66,33 @@ fn failure(player: &Player<'_>, number: usize, line: &str) -> Option<String> {
         // The beginning will do.
         Some(comment) => comment.strip_suffix("..").map_or(comment == shown, |begin| shown.starts_with(begin)),
     };
-    (!is_right).then(|| format!("docs/kdb.md:{number}: {line}\n  gives {shown}"))
+    (!is_right).then_some(shown)
+}
+
+/// Plays all blocks of a document.
+fn check(document: &str, least: usize) {
+    let blocks = blocks(document, "q");
+    assert!(blocks.len() >= least, "there are {} examples", blocks.len());
+    let failures: Vec<String> = blocks.iter().flat_map(|block| play(document, block)).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
 fn the_document_tells_the_truth() {
-    let blocks = blocks("q");
-    assert!(blocks.len() > 10, "there are {} examples", blocks.len());
-    let failures: Vec<String> = blocks.iter().flat_map(play).collect();
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    check("docs/kdb.md", 10);
+}
+
+#[test]
+fn q_has_websockets() {
+    // The examples name the library alone.
+    let _library = Library::open(&built("libgwsocket.so"), libc::RTLD_NOW);
+    check("docs/gwsocket.md", 1);
 }
 
 /// Examples that want a library which is not everywhere are read at least.
 #[test]
 fn the_rest_can_be_read() {
-    let (played, elsewhere) = (blocks("q"), blocks("q elsewhere"));
+    let [played, elsewhere] = ["q", "q elsewhere"].map(|language| blocks("docs/kdb.md", language));
     elsewhere.iter().flatten().for_each(|(_, line)| _ = reader::read(line));
     let fences = read("../../docs/kdb.md").lines().filter(|line| line.starts_with("```q")).count();
     assert_eq!((elsewhere.len(), played.len() + elsewhere.len()), (1, fences));

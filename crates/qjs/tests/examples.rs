@@ -27,5 +27,5 @@ fn bellard_2021_03_27() {
 }
 
 fn on(host: &hosts::Host) {
-    examples::check(host.name, |script| host.command(script));
+    examples::check(examples::OF_THE_MODULE, host.name, |script| host.command(script));
 }

@@ -1,4 +1,4 @@
-//! The examples of `docs/quickjs.md`: each prints what its comments behind `console.log` say, and nothing else.
+//! The examples for JavaScript in documents: each prints what its comments behind `console.log` say, and nothing else.
 
 use std::fs;
 use std::process::Command;
@@ -15,21 +15,25 @@ struct Example {
     expected: Vec<String>,
 }
 
-/// Runs all examples by the commands made for their paths.
+/// The document of the module.
+pub(crate) const OF_THE_MODULE: &str = "docs/quickjs.md";
+
+/// Runs all examples of a document by the commands made for their paths.
 ///
 /// # Panics
 /// If one prints something else, or fails; after all have run, with the words of each that does.
-pub(crate) fn check(label: &str, command: impl Fn(&str) -> Command) {
+pub(crate) fn check(document: &str, label: &str, command: impl Fn(&str) -> Command) {
     let stage = Stage::new("examples");
-    let examples = examples();
+    let examples = examples(document);
     assert!(!examples.is_empty(), "there are no examples");
-    let failures: Vec<String> = examples.iter().filter_map(|example| failure(example, &stage, &command)).collect();
+    let failures: Vec<String> =
+        examples.iter().filter_map(|example| failure(document, example, &stage, &command)).collect();
     assert!(failures.is_empty(), "on {label}, in {}:\n{}", stage.path().display(), failures.join("\n"));
     stage.remove();
 }
 
 /// Runs an example; says what is wrong with it.
-fn failure(example: &Example, stage: &Stage, command: impl Fn(&str) -> Command) -> Option<String> {
+fn failure(document: &str, example: &Example, stage: &Stage, command: impl Fn(&str) -> Command) -> Option<String> {
     let script = format!("line{}.js", example.line);
     fs::write(stage.path().join(&script), &example.text).expect("a temporary folder");
     let outcome = process::run(command(&script).current_dir(stage.path()), limit());
@@ -39,7 +43,7 @@ fn failure(example: &Example, stage: &Stage, command: impl Fn(&str) -> Command) 
     let status =
         outcome.status.map_or_else(|| "stopped, for it takes too long".to_owned(), |status| status.to_string());
     Some(format!(
-        "docs/quickjs.md:{}: {status}\n--- expected\n{}\n--- stdout\n{}\n--- stderr\n{}",
+        "{document}:{}: {status}\n--- expected\n{}\n--- stdout\n{}\n--- stderr\n{}",
         example.line,
         example.expected.join("\n"),
         outcome.stdout,
@@ -52,8 +56,8 @@ fn is_as_expected(example: &Example, outcome: &Outcome) -> bool {
     is_success && outcome.stderr.is_empty() && outcome.stdout.lines().eq(&example.expected)
 }
 
-fn examples() -> Vec<Example> {
-    let path = crate_folder().join("../../docs/quickjs.md");
+fn examples(document: &str) -> Vec<Example> {
+    let path = crate_folder().join("../..").join(document);
     let document = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut examples = Vec::new();
     let mut lines = document.lines().zip(1..);

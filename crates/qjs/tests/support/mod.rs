@@ -25,8 +25,12 @@ pub(crate) fn kept_folder(name: &str) -> PathBuf {
 
 /// The module as Cargo built it for this test.
 pub(crate) fn module() -> PathBuf {
+    built("libjitcall_qjs.so")
+}
+
+/// A library as Cargo built it for this test.
+pub(crate) fn built(name: &str) -> PathBuf {
     let executable = std::env::current_exe().expect("the path of the test");
-    let name = "libjitcall_qjs.so";
     // Cargo builds it for tests beside them; only `cargo build` links it one folder up.
     let found = executable.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.exists());
     found.unwrap_or_else(|| panic!("no {name} beside {}", executable.display()))
