@@ -9,7 +9,7 @@
 //!
 //! Messages are written to the server's input pipe one by one, at even intervals, in strict mode. Their payload has a number
 //! and the time of writing; clients check the numbers, and every tenth notes times. Processor time is what the system counted
-//! for the server's process, in its kernel too.
+//! for the server's process, in its kernel too. A number behind `--` runs one load alone.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -31,15 +31,17 @@ struct Load {
     /// Messages per second, and for how long.
     rate: u32,
     seconds: u32,
+    /// Whether there are two more clients: one that reads nothing, and one that vanishes.
+    strangers: bool,
 }
 
 const LOADS: [Load; 6] = [
-    Load { clients: 10, rate: 1_000, seconds: 5 },
-    Load { clients: 100, rate: 500, seconds: 5 },
-    Load { clients: 1_000, rate: 50, seconds: 5 },
-    Load { clients: 200, rate: 1_000, seconds: 5 },
-    Load { clients: 1_000, rate: 200, seconds: 5 },
-    Load { clients: 1_000, rate: 10_000, seconds: 30 },
+    Load { clients: 10, rate: 1_000, seconds: 5, strangers: false },
+    Load { clients: 100, rate: 500, seconds: 5, strangers: false },
+    Load { clients: 1_000, rate: 50, seconds: 5, strangers: false },
+    Load { clients: 200, rate: 1_000, seconds: 5, strangers: false },
+    Load { clients: 1_000, rate: 200, seconds: 5, strangers: false },
+    Load { clients: 1_000, rate: 10_000, seconds: 30, strangers: true },
 ];
 
 /// What `ws` can do at all: deliveries per second. It is left out of heavier loads, which it would only queue.
@@ -50,8 +52,9 @@ struct Outcome {
     processor: f64,
     /// Milliseconds, sorted.
     latencies: Vec<f64>,
-    /// Bytes per idle client.
+    /// Bytes per idle client, and of the process at the end.
     memory: f64,
+    all_memory: f64,
 }
 
 impl Outcome {
@@ -184,6 +187,16 @@ fn run(mut server: Server, load: &Load) -> Outcome {
     thread::sleep(Duration::from_millis(300));
     let memory = (server.memory() - idle) / load.clients as f64;
 
+    // One that never reads, and one that resets its connection after a second.
+    let _idler = load.strangers.then(|| connect(server.port));
+    let vanishing = load.strangers.then(|| connect(server.port));
+    let vanishing = thread::spawn(move || {
+        if let Some(stream) = vanishing {
+            thread::sleep(Duration::from_secs(1));
+            let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        }
+    });
+
     let messages = u64::from(load.rate) * u64::from(load.seconds);
     let (start, delivered) = (Instant::now(), Arc::new(AtomicU64::new(0)));
     let reading = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -218,21 +231,23 @@ fn run(mut server: Server, load: &Load) -> Outcome {
         }
     });
     writer.join().expect("the writer");
-    let processor = server.processor() - before;
+    vanishing.join().expect("the one that vanishes");
+    let (processor, all_memory) = (server.processor() - before, server.memory());
     latencies.sort_by(f64::total_cmp);
     let _ = server.pipe.flush();
-    Outcome { delivered: delivered.load(Ordering::Relaxed), processor, latencies, memory }
+    Outcome { delivered: delivered.load(Ordering::Relaxed), processor, latencies, memory, all_memory }
 }
 
 fn main() {
     let row = |name: &str, outcome: &Outcome| {
         println!(
-            "    {name:<9} {:>10} delivered, {:>9.0} per processor second, latency {:>6.2} ms (99%: {:>6.2}), {:>5.1} KiB per idle client",
+            "    {name:<9} {:>10} delivered, {:>9.0} per processor second, latency {:>6.2} ms (99%: {:>6.2}), {:>5.1} KiB per idle client, {:.0} MiB at the end",
             outcome.delivered,
             outcome.per_second(),
             outcome.latency(0.5),
             outcome.latency(0.99),
-            outcome.memory / 1024.0
+            outcome.memory / 1024.0,
+            outcome.all_memory / f64::from(1 << 20),
         );
     };
     let only = std::env::args().nth(1).and_then(|index| index.parse::<usize>().ok());
@@ -240,7 +255,9 @@ fn main() {
         if only.is_some_and(|only| only != index) {
             continue;
         }
-        println!("{} clients, {} messages of {PAYLOAD} bytes a second for {} s", load.clients, load.rate, load.seconds);
+        let more = if load.strangers { ", beside one that reads nothing and one that vanishes" } else { "" };
+        let Load { clients, rate, seconds, .. } = load;
+        println!("{clients} clients, {rate} messages of {PAYLOAD} bytes a second for {seconds} s{more}");
         let ours = run(ours(), load);
         row("gwsocket", &ours);
         if load.clients as u64 * u64::from(load.rate) > MOST_OF_WS {

@@ -102,6 +102,8 @@ pub(crate) struct Client {
     phase: Phase,
     /// Until when the present phase may last.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// The phase is new: its deadline is yet to be waited for.
+    entered: bool,
     /// A message that waits for room among the events.
     stuck: Option<Event>,
     /// Whether reading waits until answers have been written.
@@ -113,13 +115,25 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(hub: Arc<Hub>, peer: Arc<Peer>, frames: WebSocketStream<Conduit>) -> Self {
         let (hand, phase) = (Hand::default(), Phase::Open);
-        Self { hub, peer, frames, hand, phase, deadline: None, stuck: None, held_up: false, ending: None }
+        Self {
+            hub,
+            peer,
+            frames,
+            hand,
+            phase,
+            deadline: None,
+            entered: false,
+            stuck: None,
+            held_up: false,
+            ending: None,
+        }
     }
 
     /// Enters a phase that may last for some time.
     fn enter(&mut self, phase: Phase, patience: Duration) {
         self.phase = phase;
         self.deadline = Some(Box::pin(tokio::time::sleep(patience)));
+        self.entered = true;
     }
 
     fn end_with(&mut self, why: impl Into<String>) {
@@ -363,7 +377,11 @@ impl Future for Client {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        ready!(this.step(cx));
+        while this.step(cx).is_pending() {
+            if !std::mem::take(&mut this.entered) {
+                return Poll::Pending;
+            }
+        }
         let ending = this.ending.take().unwrap_or_default();
         let lost = match this.peer.lost() {
             0 => String::new(),
