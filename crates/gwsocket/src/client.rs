@@ -56,6 +56,15 @@ enum Phase {
     Lingering,
 }
 
+/// What became of a message.
+enum Received {
+    Done,
+    /// There is no room for it: nothing is read until there is.
+    Stuck,
+    /// The client may not send that.
+    Wrong(Parting),
+}
+
 /// What is taken and not yet written.
 #[derive(Default)]
 struct Hand {
@@ -234,7 +243,7 @@ impl Client {
         }
     }
 
-    fn receive(&mut self, message: Message) -> bool {
+    fn receive(&mut self, message: Message) -> Received {
         let kind = match () {
             () if message.is_text() => EventKind::Text,
             () if message.is_binary() => EventKind::Binary,
@@ -242,22 +251,27 @@ impl Client {
                 if let Some((code, reason)) = message.as_close() {
                     self.end_with(format!("close {} {reason}", u16::from(code)).trim_end().to_owned());
                 }
-                return true;
+                return Received::Done;
             }
         };
         let data = Bytes::from(message.into_payload());
+        // The library checks as bytes come, but not that a character is complete where the last fragment is empty.
+        if kind == EventKind::Text && simdutf8::basic::from_utf8(&data).is_err() {
+            return Received::Wrong(Parting { code: 1007, reason: "a text is no UTF-8".to_owned() });
+        }
         Counters::add(&self.hub.counters.messages_received, 1);
         Counters::add(&self.hub.counters.bytes_received, data.len() as u64);
         if self.hub.config.echo {
             let opcode = if kind == EventKind::Text { frame::Opcode::Text } else { frame::Opcode::Binary };
             self.peer.send(frame::single(opcode, &data), &self.hub.log);
-            return true;
+            return Received::Done;
         }
-        self.tell(Event { client: self.peer.id, kind, data })
+        if self.tell(Event { client: self.peer.id, kind, data }) { Received::Done } else { Received::Stuck }
     }
 
-    /// Reads until there is nothing to read, or the client has to wait. Ready: the client sends nothing more.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Reads until there is nothing to read, or the client has to wait. Ready: nothing more is read from the client; this is
+    /// its answer.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
         if let Some(event) = self.stuck.take()
             && !self.tell(event)
         {
@@ -270,24 +284,38 @@ impl Client {
             match ready!(Pin::new(&mut self.frames).poll_next(cx)) {
                 Some(Ok(message)) => {
                     self.peer.heard.store(self.hub.now(), Ordering::Relaxed);
-                    if !self.receive(message) {
-                        return Poll::Pending;
+                    match self.receive(message) {
+                        Received::Done => {}
+                        Received::Stuck => return Poll::Pending,
+                        Received::Wrong(parting) => return Poll::Ready(self.refuse(&parting)),
                     }
                 }
                 Some(Err(tokio_websockets::Error::Io(error))) => {
                     self.end_with(format!("lost, {error}"));
-                    return Poll::Ready(());
+                    return Poll::Ready(Bytes::new());
+                }
+                // Of fragments that add up to too much, the library tells nobody but its caller.
+                Some(Err(error @ tokio_websockets::Error::PayloadTooLong { .. })) => {
+                    return Poll::Ready(self.refuse(&Parting { code: 1009, reason: error.to_string() }));
                 }
                 // The library has its close frame ready; the next turn of the loop moves it on.
                 Some(Err(error)) => self.end_with(format!("broke the protocol: {error}")),
                 None => {
                     self.end_with("lost, it closed the connection without a close frame");
-                    return Poll::Ready(());
+                    return Poll::Ready(self.frames.get_mut().outbox().split().freeze());
                 }
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// The answer to what a client may not do: those that are due from before, and a close frame.
+    fn refuse(&mut self, parting: &Parting) -> Bytes {
+        self.end_with(format!("broke the protocol: {} {}", parting.code, parting.reason));
+        let outbox = self.frames.get_mut().outbox();
+        outbox.extend_from_slice(&frame::close(parting.code, &parting.reason));
+        outbox.split().freeze()
     }
 
     /// Reads and drops what the client still sends, until it shuts the connection.
@@ -322,8 +350,9 @@ impl Client {
             self.hand.keep_begun();
             self.say_goodbye(&parting);
         }
-        if matches!(self.phase, Phase::Open | Phase::Closing) && self.poll_read(cx).is_ready() {
-            let answers = self.frames.get_mut().outbox().split().freeze();
+        if matches!(self.phase, Phase::Open | Phase::Closing)
+            && let Poll::Ready(answer) = self.poll_read(cx)
+        {
             // Our own close frame has been the answer already.
             if self.phase == Phase::Open {
                 // What it is owed from before goes first, as far as its connection takes it now; nothing else is for it.
@@ -331,7 +360,7 @@ impl Client {
             }
             if self.phase == Phase::Open {
                 self.hand.keep_begun();
-                self.hand.push(answers);
+                self.hand.push(answer);
             }
             self.peer.finish();
             self.frames.get_ref().socket.take_all();
