@@ -3,7 +3,9 @@
 //! The request is read here, within a limit of size, and refused with a status that says why; what is let in is checked once
 //! more and answered by the WebSocket library.
 
-use bytes::{Bytes, BytesMut};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderName, HeaderValue};
 use tokio_websockets::{Limits, ServerBuilder, WebSocketStream};
 
@@ -70,52 +72,53 @@ struct Request {
     origin: Option<String>,
 }
 
-/// Reads a request and answers it. Who is refused is told why.
-pub(crate) async fn accept(mut socket: Socket, config: &Config, room: bool) -> Result<Admitted, Refusal> {
+/// One that is not let in, to be told why.
+pub(crate) struct Refused {
+    pub(crate) refusal: Refusal,
+    socket: Option<Socket>,
+}
+
+/// Reads a request, and answers it if it is let in.
+pub(crate) async fn accept(mut socket: Socket, config: &Config, room: bool) -> Result<Admitted, Refused> {
     let checked = read_head(&mut socket).await.and_then(|head| {
         let request = check(&head, config)?;
         if room { Ok((head, request)) } else { Err(Refusal::with(503, "there are too many clients")) }
     });
     let (head, request) = match checked {
         Ok(checked) => checked,
-        Err(refusal) => {
-            refuse(&mut socket, &refusal).await;
-            return Err(refusal);
-        }
+        Err(refusal) => return Err(Refused { refusal, socket: Some(socket) }),
     };
+    let failed = |error: tokio_websockets::Error| Refused { refusal: Refusal::silent(error.to_string()), socket: None };
     let limits = Limits::default().max_payload_len(Some(config.max_frame_size));
     let server = HeaderValue::from_static(concat!("gwsocket/", env!("CARGO_PKG_VERSION")));
-    let builder = ServerBuilder::new()
-        .limits(limits)
-        .add_header(HeaderName::from_static("server"), server)
-        .map_err(|error| Refusal::silent(error.to_string()))?;
-    match builder.accept(Conduit::new(socket, head)).await {
-        Ok((_, frames)) => {
-            let origin = request.origin.map(|origin| format!(" origin={origin}")).unwrap_or_default();
-            Ok(Admitted { frames, request: format!("\"{}\"{origin}", request.path) })
-        }
-        Err(error) => Err(Refusal::silent(error.to_string())),
-    }
+    let builder =
+        ServerBuilder::new().limits(limits).add_header(HeaderName::from_static("server"), server).map_err(failed)?;
+    let (_, frames) = builder.accept(Conduit::new(socket, head)).await.map_err(failed)?;
+    let origin = request.origin.map(|origin| format!(" origin={origin}")).unwrap_or_default();
+    Ok(Admitted { frames, request: format!("\"{}\"{origin}", request.path) })
 }
 
-/// Answers with the refusal, and waits a little for the client to close.
-async fn refuse(socket: &mut Socket, refusal: &Refusal) {
-    let Some(status) = refusal.status else { return };
-    let mut answer = Bytes::from(refusal.response(status));
-    let written = std::future::poll_fn(|cx| {
-        while !answer.is_empty() {
-            let n = std::task::ready!(socket.poll_write(cx, &[std::io::IoSlice::new(&answer)]))?;
-            answer = answer.split_off(n);
-        }
-        socket.poll_shutdown(cx)
-    });
-    let _ = written.await;
-    // What the client still sends would reset the connection, and the answer with it.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), async {
-        let mut rest = [0; 1024];
-        while matches!(read(socket, &mut rest).await, Ok(1..)) {}
-    })
-    .await;
+impl Refused {
+    /// Answers with the refusal, and waits a little for the client to close.
+    pub(crate) async fn answer(self) {
+        let (Some(status), Some(mut socket)) = (self.refusal.status, self.socket) else { return };
+        let mut answer = Bytes::from(self.refusal.response(status));
+        let answered = async {
+            let written = std::future::poll_fn(|cx| {
+                while !answer.is_empty() {
+                    let n = std::task::ready!(socket.poll_write(cx, &[std::io::IoSlice::new(&answer)]))?;
+                    answer.advance(n);
+                }
+                socket.poll_shutdown(cx)
+            });
+            written.await?;
+            // What the client still sends would reset the connection, and the answer with it.
+            let mut rest = [0; 1024];
+            while read(&mut socket, &mut rest).await? > 0 {}
+            std::io::Result::Ok(())
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(1), answered).await;
+    }
 }
 
 async fn read(socket: &mut Socket, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -197,7 +200,10 @@ fn check(head: &[u8], config: &Config) -> Result<Request, Refusal> {
         let given = origin.as_deref().unwrap_or("(none)");
         return Err(Refusal::with(403, format!("the origin {given} is not let in")));
     }
-    Ok(Request { path: request.path.unwrap_or("/").to_owned(), origin })
+    match request.path.unwrap_or("").parse::<http::Uri>() {
+        Ok(uri) => Ok(Request { path: uri.to_string(), origin }),
+        Err(error) => Err(Refusal::with(400, format!("the request's target is no URI: {error}"))),
+    }
 }
 
 #[cfg(test)]
@@ -239,6 +245,8 @@ mod tests {
             (&[("", Some("POST / HTTP/1.1"))], 405),
             (&[("", Some("GET / HTTP/1.0"))], 400),
             (&[("", Some("nonsense"))], 400),
+            (&[("", Some("GET /?\" HTTP/1.1"))], 400),
+            (&[("", Some("GET http:// HTTP/1.1"))], 400),
             (&[("Host", None)], 400),
             (&[("Upgrade", None)], 426),
             (&[("Upgrade", Some("h2c"))], 426),

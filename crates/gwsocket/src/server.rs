@@ -331,8 +331,9 @@ async fn admit(hub: &Arc<Hub>, socket: Socket, address: String) -> Option<Client
     let handshake = handshake::accept(socket, &hub.config, hub.has_room());
     let admitted = match tokio::time::timeout(hub.config.handshake_timeout, handshake).await {
         Ok(Ok(admitted)) => admitted,
-        Ok(Err(refusal)) => {
-            refused(hub, &address, &refusal.line());
+        Ok(Err(one)) => {
+            refused(hub, &address, &one.refusal.line());
+            one.answer().await;
             return None;
         }
         Err(_) => {

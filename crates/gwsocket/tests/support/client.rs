@@ -181,9 +181,15 @@ impl Client {
 
     /// What follows is a close frame, whose code it gives (0: none), and the connection's end.
     pub(crate) fn expect_close(&mut self) -> u16 {
+        let code = self.expect_close_first();
+        self.expect_end();
+        code
+    }
+
+    /// What follows is a close frame, whose code it gives.
+    pub(crate) fn expect_close_first(&mut self) -> u16 {
         let (opcode, payload) = self.receive();
         assert_eq!(opcode, CLOSE, "a close frame, not {payload:?}");
-        self.expect_end();
         payload.first_chunk().map_or(0, |code| u16::from_be_bytes(*code))
     }
 
