@@ -8,8 +8,9 @@
 //! ```
 //!
 //! Messages are written to the server's input pipe one by one, at even intervals, in strict mode. Their payload has a number
-//! and the time of writing; clients check the numbers, and every tenth notes times. Processor time is what the system counted
-//! for the server's process, in its kernel too. A number behind `--` runs one load alone.
+//! and the time of writing; clients check the numbers, and note times (of a thousand, every tenth). Processor time is what the system counted
+//! for the server's process, in its kernel too. A number behind `--` runs one load alone;
+//! `GWSOCKET_OPTIONS` has more options for the server.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -35,17 +36,18 @@ struct Load {
     strangers: bool,
 }
 
-const LOADS: [Load; 6] = [
+const LOADS: [Load; 7] = [
     Load { clients: 10, rate: 1_000, seconds: 5, strangers: false },
     Load { clients: 100, rate: 500, seconds: 5, strangers: false },
     Load { clients: 1_000, rate: 50, seconds: 5, strangers: false },
     Load { clients: 200, rate: 1_000, seconds: 5, strangers: false },
     Load { clients: 1_000, rate: 200, seconds: 5, strangers: false },
+    Load { clients: 100, rate: 10_000, seconds: 5, strangers: false },
     Load { clients: 1_000, rate: 10_000, seconds: 30, strangers: true },
 ];
 
 /// What `ws` can do at all: deliveries per second. It is left out of heavier loads, which it would only queue.
-const MOST_OF_WS: u64 = 250_000;
+const MOST_OF_WS: u64 = 1_000_000;
 
 struct Outcome {
     delivered: u64,
@@ -94,6 +96,7 @@ fn ours() -> Server {
         .args(["--strict", "--port=0", "--addr=127.0.0.1", "--ping-interval=3600"])
         .arg(format!("--pipein={}", input.display()))
         .arg(format!("--pipeout={}", output.display()))
+        .args(std::env::var("GWSOCKET_OPTIONS").unwrap_or_default().split_whitespace())
         .stderr(Stdio::piped())
         .spawn()
         .expect("gwsocket");
@@ -204,7 +207,9 @@ fn run(mut server: Server, load: &Load) -> Outcome {
     let readers: Vec<_> = clients
         .into_iter()
         .enumerate()
-        .map(|(index, stream)| reading.spawn(read(stream, messages, start, Arc::clone(&delivered), index % 10 == 0)))
+        .map(|(index, stream)| {
+            reading.spawn(read(stream, messages, start, Arc::clone(&delivered), load.clients <= 100 || index % 10 == 5))
+        })
         .collect();
     drop(entered);
     let before = server.processor();

@@ -1,6 +1,6 @@
 //! What clients share: the log of broadcasts, the list of clients, the events, and the watch over those who lag.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ pub(crate) struct Hub {
     pub(crate) counters: Counters,
     pub(crate) access: AccessLog,
     pub(crate) rounds: Rounds,
-    clients: RwLock<HashMap<u32, Arc<Peer>>>,
+    clients: RwLock<BTreeMap<u32, Arc<Peer>>>,
     next_id: AtomicU32,
     /// How much was in the log at the last look at who lags.
     reviewed: AtomicU64,
@@ -85,11 +85,11 @@ impl Hub {
         })
     }
 
-    fn clients(&self) -> RwLockReadGuard<'_, HashMap<u32, Arc<Peer>>> {
+    fn clients(&self) -> RwLockReadGuard<'_, BTreeMap<u32, Arc<Peer>>> {
         self.clients.read().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn clients_mut(&self) -> RwLockWriteGuard<'_, HashMap<u32, Arc<Peer>>> {
+    fn clients_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<u32, Arc<Peer>>> {
         self.clients.write().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 

@@ -68,7 +68,7 @@ fn one_that_does_not_read_is_dropped() {
     let server = serve(slow(Slow::Drop));
     let (mut fast, mut idle) = (Client::connect(server.port()), idler(server.port()));
     let before = memory();
-    let count = scaled(40_000) as u64;
+    let count = 40_000;
     broadcast(&server, &mut fast, 0..count);
     until("the other is dropped", || server.stats().dropped_clients == 1);
     let stats = server.stats();
@@ -97,7 +97,7 @@ fn one_that_does_not_read_gets_the_newest() {
     let server = serve(slow(Slow::DropOldest));
     let (mut fast, mut idle) = (Client::connect(server.port()), idler(server.port()));
     let before = memory();
-    let count = scaled(40_000) as u64;
+    let count = 40_000;
     broadcast(&server, &mut fast, 0..count);
     let grown = memory().saturating_sub(before);
     assert!(grown < 64 << 10, "{grown} KiB more");
