@@ -39,3 +39,8 @@ pub use event::{Event, EventKind};
 pub use hub::{Kind, MOST_BEHIND, THROTTLED_BEHIND};
 pub use server::Server;
 pub use stats::Stats;
+
+/// The examples of the document.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/gwsocket.md")]
+struct Document;

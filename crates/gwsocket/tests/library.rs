@@ -1,19 +1,20 @@
 //! The C library, called as other languages call it: by the declarations in `gwsocket.h`, through jitcall.
 
+mod support;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{CStr, c_void};
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
 use jitcall::{Arch, Closure, Declarations, Engine, Function, Library, Signature, Type, Value};
+use support::client::{BINARY, CLOSE, Client, Frame, TEXT};
 
-const TEXT: i32 = 1;
-const CLOSE: u32 = 8;
-const OPEN: u32 = 0x10;
+/// The types of events that are no frames'.
+const GONE: u32 = 8;
+const COME: u32 = 0x10;
 
 /// Milliseconds to wait for what must come.
 const PATIENCE: i32 = 20_000;
@@ -81,42 +82,6 @@ fn header() -> Declarations {
     Declarations::parse(&kept).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A client that speaks as little as these tests need.
-struct Client(TcpStream);
-
-impl Client {
-    fn connect(port: i64) -> Client {
-        let mut stream = TcpStream::connect(("127.0.0.1", port as u16)).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-        let request = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        stream.write_all(request.as_bytes()).expect("a request");
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).expect("an answer");
-            answer.push(byte[0]);
-        }
-        assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
-        Client(stream)
-    }
-
-    /// Sends a short frame, masked with zeros.
-    fn send(&mut self, opcode: u8, payload: &[u8]) {
-        let frame = [&[0x80 | opcode, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat();
-        self.0.write_all(&frame).expect("a frame is sent");
-    }
-
-    /// A short frame: its opcode and payload.
-    fn receive(&mut self) -> (u8, Vec<u8>) {
-        let mut header = [0; 2];
-        self.0.read_exact(&mut header).expect("a frame");
-        let mut payload = vec![0; usize::from(header[1])];
-        self.0.read_exact(&mut payload).expect("its payload");
-        (header[0] & 0x0f, payload)
-    }
-}
-
 /// `gwsocket_event`, as the header has it on these machines.
 #[derive(Debug)]
 #[repr(C)]
@@ -155,8 +120,8 @@ fn messages_both_ways() {
     let api = Api::load();
     let server = api.open();
     let port = api.number("gwsocket_port", &[server.into()]);
-    let mut client = Client::connect(port);
-    assert_eq!(next(&api, server), (1, OPEN, b"127.0.0.1".to_vec()));
+    let mut client = Client::connect(port as u16);
+    assert_eq!(next(&api, server), (1, COME, b"127.0.0.1".to_vec()));
     let broadcast = |data: &[u8]| {
         let arguments = [server.into(), 2.into(), data.as_ptr().into(), data.len().into()];
         api.number("gwsocket_broadcast", &arguments)
@@ -165,20 +130,20 @@ fn messages_both_ways() {
     assert_eq!(broadcast(b""), 1);
     assert_eq!(api.number("gwsocket_broadcast_text", &[server.into(), c"a text".into()]), 1);
     let one = b"to one";
-    let arguments = [server.into(), 1.into(), TEXT.into(), one.as_ptr().into(), one.len().into()];
+    let arguments = [server.into(), 1.into(), 1.into(), one.as_ptr().into(), one.len().into()];
     assert_eq!(api.number("gwsocket_send", &arguments), 0);
-    for expected in [(2, b"to all".to_vec()), (2, vec![]), (1, b"a text".to_vec()), (1, b"to one".to_vec())] {
-        assert_eq!(client.receive(), expected);
+    for (opcode, expected) in [(BINARY, "to all"), (BINARY, ""), (TEXT, "a text"), (TEXT, "to one")] {
+        client.expect(opcode, expected);
     }
-    client.send(1, "grüße".as_bytes());
-    client.send(2, &[0, 255]);
+    client.send(Frame::new(TEXT, "grüße"));
+    client.send(Frame::new(BINARY, [0, 255]));
     assert_eq!(next(&api, server), (1, 1, "grüße".into()));
     assert_eq!(next(&api, server), (1, 2, vec![0, 255]));
     let arguments = [server.into(), 1.into(), 4000.into(), c"enough".into()];
     assert_eq!(api.number("gwsocket_close_client", &arguments), 0);
-    assert_eq!(client.receive(), (8, [&4000u16.to_be_bytes()[..], b"enough"].concat()));
-    client.send(8, &4000u16.to_be_bytes());
-    assert_eq!(next(&api, server), (1, CLOSE, vec![]));
+    client.expect(CLOSE, [&4000u16.to_be_bytes()[..], b"enough"].concat());
+    client.send(Frame::close(4000, b""));
+    assert_eq!(next(&api, server), (1, GONE, vec![]));
     let mut stats = [0u64; 15];
     assert_eq!(api.number("gwsocket_get_stats", &[server.into(), (&raw mut stats).into()]), 0);
     // Clients, opened, closed, refused, messages and bytes in, messages and bytes received.
@@ -212,23 +177,23 @@ fn events_by_a_callback_when_the_descriptor_is_readable() {
     assert_eq!(dispatch(0), 0);
     assert_eq!(dispatch(10), 0);
     let port = api.number("gwsocket_port", &[server.into()]);
-    let mut client = Client::connect(port);
+    let mut client = Client::connect(port as u16);
     assert!(is_readable(PATIENCE));
     assert_eq!(dispatch(0), 1);
     assert!(!is_readable(0));
     for _ in 0..3 {
-        client.send(1, b"hello");
+        client.send(Frame::new(TEXT, "hello"));
     }
     let mut calls = 0;
     while calls < 3 {
         calls += dispatch(PATIENCE);
     }
     let hello = (1, 1, b"hello".to_vec(), 7);
-    let expected = [(1, OPEN, b"127.0.0.1".to_vec(), 7), hello.clone(), hello.clone(), hello];
+    let expected = [(1, COME, b"127.0.0.1".to_vec(), 7), hello.clone(), hello.clone(), hello];
     assert_eq!(*seen.borrow(), expected);
     assert_eq!(api.number("gwsocket_close", &[server.into()]), 0);
     // It was told to go, and nobody answered: the connection ends all the same.
-    assert_eq!(client.receive().0, 8);
+    assert_eq!(client.expect_close(), 1001);
 }
 
 #[test]
