@@ -39,7 +39,8 @@ impl AccessLog {
         let Some(file) = &self.0 else { return };
         let time = humantime::format_rfc3339_millis(SystemTime::now());
         // What clients have said stays on its line.
-        let line = format!("{time} {address} {id} {}\n", what.escape_debug().to_string().replace("\\\"", "\""));
+        let what = what.replace(|letter: char| letter.is_control(), "?");
+        let line = format!("{time} {address} {id} {what}\n");
         let mut file = file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         // A full disk is no reason to stop serving.
         let _ = file.write_all(line.as_bytes());

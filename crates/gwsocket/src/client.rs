@@ -56,15 +56,6 @@ enum Phase {
     Lingering,
 }
 
-/// What became of a message.
-enum Received {
-    Done,
-    /// There is no room for it: nothing is read until there is.
-    Stuck,
-    /// The client may not send that.
-    Wrong(Parting),
-}
-
 /// What is taken and not yet written.
 #[derive(Default)]
 struct Hand {
@@ -228,22 +219,17 @@ impl Client {
         self.held_up
     }
 
-    /// Gives what the client sent to the events. `false`: there is no room for now.
-    fn tell(&mut self, event: Event) -> bool {
+    /// Gives what the client sent to the events; where there is no room for now, the client is stuck with it.
+    fn tell(&mut self, event: Event) {
         match self.hub.events.put(event, Some(&self.peer)) {
-            Put::Kept => true,
-            Put::Lost => {
-                Counters::add(&self.hub.counters.dropped_events, 1);
-                true
-            }
-            Put::Later(event) => {
-                self.stuck = Some(event);
-                false
-            }
+            Put::Kept => {}
+            Put::Lost => Counters::add(&self.hub.counters.dropped_events, 1),
+            Put::Later(event) => self.stuck = Some(event),
         }
     }
 
-    fn receive(&mut self, message: Message) -> Received {
+    /// Takes a message; an error is how the server parts from who sends such.
+    fn receive(&mut self, message: Message) -> Result<(), Parting> {
         let kind = match () {
             () if message.is_text() => EventKind::Text,
             () if message.is_binary() => EventKind::Binary,
@@ -251,43 +237,45 @@ impl Client {
                 if let Some((code, reason)) = message.as_close() {
                     self.end_with(format!("close {} {reason}", u16::from(code)).trim_end().to_owned());
                 }
-                return Received::Done;
+                return Ok(());
             }
         };
         let data = Bytes::from(message.into_payload());
         // The library checks as bytes come, but not that a character is complete where the last fragment is empty.
         if kind == EventKind::Text && simdutf8::basic::from_utf8(&data).is_err() {
-            return Received::Wrong(Parting { code: 1007, reason: "a text is no UTF-8".to_owned() });
+            return Err(Parting { code: 1007, reason: "a text is no UTF-8".to_owned() });
         }
         Counters::add(&self.hub.counters.messages_received, 1);
         Counters::add(&self.hub.counters.bytes_received, data.len() as u64);
         if self.hub.config.echo {
             let opcode = if kind == EventKind::Text { frame::Opcode::Text } else { frame::Opcode::Binary };
             self.peer.send(frame::single(opcode, &data), &self.hub.log);
-            return Received::Done;
+        } else {
+            self.tell(Event { client: self.peer.id, kind, data });
         }
-        if self.tell(Event { client: self.peer.id, kind, data }) { Received::Done } else { Received::Stuck }
+        Ok(())
     }
 
     /// Reads until there is nothing to read, or the client has to wait. Ready: nothing more is read from the client; this is
     /// its answer.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
-        if let Some(event) = self.stuck.take()
-            && !self.tell(event)
-        {
-            return Poll::Pending;
+        if let Some(event) = self.stuck.take() {
+            self.tell(event);
         }
         for _ in 0..MOST_MESSAGES {
-            if self.is_held_up() {
+            let waits = self.stuck.is_some() || self.is_held_up();
+            self.peer.unheard.store(waits, Ordering::Relaxed);
+            if waits {
                 return Poll::Pending;
             }
-            match ready!(Pin::new(&mut self.frames).poll_next(cx)) {
+            let polled = Pin::new(&mut self.frames).poll_next(cx);
+            if self.frames.get_mut().has_received() {
+                self.peer.heard.store(self.hub.now(), Ordering::Relaxed);
+            }
+            match ready!(polled) {
                 Some(Ok(message)) => {
-                    self.peer.heard.store(self.hub.now(), Ordering::Relaxed);
-                    match self.receive(message) {
-                        Received::Done => {}
-                        Received::Stuck => return Poll::Pending,
-                        Received::Wrong(parting) => return Poll::Ready(self.refuse(&parting)),
+                    if let Err(parting) = self.receive(message) {
+                        return Poll::Ready(self.refuse(&parting));
                     }
                 }
                 Some(Err(tokio_websockets::Error::Io(error))) => {

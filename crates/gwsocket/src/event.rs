@@ -79,6 +79,17 @@ struct Queue {
     /// When events were last read.
     taken: Option<Instant>,
     waiting: Vec<Arc<Peer>>,
+    /// The server stops: nobody waits any more, neither for room nor for events.
+    closed: bool,
+}
+
+impl Queue {
+    /// Wakes the clients that wait for room.
+    fn let_go(&mut self) {
+        for peer in self.waiting.drain(..) {
+            peer.wake();
+        }
+    }
 }
 
 /// The queue.
@@ -117,7 +128,7 @@ impl Events {
         let mut queue = self.lock();
         let size = event.data.len() + OVERHEAD;
         if !queue.events.is_empty() && queue.bytes + size > ROOM {
-            if queue.taken.is_none_or(|at| at.elapsed() >= PATIENCE) {
+            if queue.closed || queue.taken.is_none_or(|at| at.elapsed() >= PATIENCE) {
                 return Put::Lost;
             }
             // That a client has come or gone takes little room, and must not be lost while there is a reader.
@@ -150,20 +161,21 @@ impl Events {
             self.lower();
         }
         if queue.bytes <= ROOM / 2 {
-            for peer in queue.waiting.drain(..) {
-                peer.wake();
-            }
+            queue.let_go();
         }
         Some(event)
     }
 
-    /// Waits on this thread for an event; none comes within `patience`: `None`.
+    /// Waits on this thread for an event; none comes within `patience`, or the server stops: `None`.
     pub(crate) fn wait(&self, patience: Duration) -> Option<Event> {
         let deadline = Instant::now().checked_add(patience);
         let mut queue = self.lock();
         loop {
             if let Some(event) = self.take_from(&mut queue) {
                 return Some(event);
+            }
+            if queue.closed {
+                return None;
             }
             let left = match deadline {
                 Some(deadline) => deadline.checked_duration_since(Instant::now())?,
@@ -186,19 +198,26 @@ impl Events {
 
     /// Lets no client wait for a reader that has gone.
     pub(crate) fn tick(&self) {
-        let stale = |queue: &Queue| queue.taken.is_some_and(|at| at.elapsed() >= PATIENCE);
-        if stale(&self.lock()) {
-            self.abandon();
+        let mut queue = self.lock();
+        if queue.taken.is_some_and(|at| at.elapsed() >= PATIENCE) {
+            queue.taken = None;
+            queue.let_go();
         }
     }
 
-    /// Lets no client wait for a reader any more.
-    pub(crate) fn abandon(&self) {
+    /// The server stops.
+    pub(crate) fn close(&self) {
         let mut queue = self.lock();
-        queue.taken = None;
-        for peer in queue.waiting.drain(..) {
-            peer.wake();
-        }
+        queue.closed = true;
+        queue.let_go();
+        drop(queue);
+        self.arrived.notify_all();
+    }
+
+    /// Whether somebody who reads events has still some to read.
+    pub(crate) fn are_wanted(&self) -> bool {
+        let queue = self.lock();
+        !queue.events.is_empty() && queue.taken.is_some_and(|at| at.elapsed() < PATIENCE)
     }
 
     fn raise(&self) {

@@ -106,13 +106,13 @@ impl Hub {
 
     /// Whether another client may come.
     pub(crate) fn has_room(&self) -> bool {
-        self.clients().len() < self.config.max_clients && !self.closing.load(Ordering::SeqCst)
+        self.clients().len() < self.config.max_clients && !self.is_shut()
     }
 
     /// Lets a client in, who gets everything that is broadcast from now on. `None`: there is no room.
     pub(crate) fn enter(&self, address: String) -> Option<Arc<Peer>> {
         let mut clients = self.clients_mut();
-        if clients.len() >= self.config.max_clients || self.closing.load(Ordering::SeqCst) {
+        if clients.len() >= self.config.max_clients || self.is_shut() {
             return None;
         }
         let id = loop {
@@ -212,7 +212,12 @@ impl Hub {
     /// Lets nobody in any more.
     pub(crate) fn shut(&self) {
         self.closing.store(true, Ordering::SeqCst);
-        self.events.abandon();
+        self.events.close();
+    }
+
+    /// Whether it lets nobody in any more.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
     }
 
     /// Ends all connections.
@@ -280,8 +285,8 @@ impl Hub {
         let interval = self.config.ping_interval.as_millis() as u64;
         for peer in self.clients().values() {
             let silent = now.saturating_sub(peer.heard.load(Ordering::Relaxed));
-            // What a throttled client says is not read.
-            if silent < interval || peer.throttled.load(Ordering::Relaxed) != 0 {
+            // What some clients say is not read.
+            if silent < interval || peer.unheard.load(Ordering::Relaxed) {
                 continue;
             }
             let pinged = peer.pinged.load(Ordering::Relaxed);
@@ -308,7 +313,7 @@ impl Hub {
             pacer.given_up = false;
         }
         let (mut since, mut from) = (Instant::now(), at);
-        while behind > AHEAD && !pacer.given_up && !self.closing.load(Ordering::SeqCst) {
+        while behind > AHEAD && !pacer.given_up && !self.is_shut() {
             tokio::time::sleep(Duration::from_millis(1)).await;
             match self.fastest() {
                 Some(fastest) => (behind, at) = fastest,

@@ -107,8 +107,10 @@ fn patience(milliseconds: c_int) -> Duration {
     u64::try_from(milliseconds).map_or(Duration::MAX, Duration::from_millis)
 }
 
-fn next(server: &Server, timeout: c_int) -> Option<Event> {
-    if timeout == 0 { server.poll() } else { server.wait(patience(timeout)) }
+/// The next event. A server that another thread has closed meanwhile is an error.
+fn next(server: &Server, timeout: c_int) -> Result<Option<Event>> {
+    let event = if timeout == 0 { server.poll() } else { server.wait(patience(timeout)) };
+    if event.is_none() && server.hub().is_shut() { Err(wrong("server", "it has been closed")) } else { Ok(event) }
 }
 
 /// Opens a server.
@@ -135,8 +137,8 @@ pub unsafe extern "C" fn gwsocket_open(options: *const c_char) -> c_int {
 pub extern "C" fn gwsocket_close(handle: c_int) -> c_int {
     let closed = server(handle).map(|server| {
         servers().write().unwrap_or_else(PoisonError::into_inner).open.remove(&handle);
-        // The last one to let go of it stops it: this one, or a thread that is in a call.
-        drop(server);
+        // Threads may be in calls of it, and let go of it later.
+        server.halt();
         0
     });
     outcome(closed, -1)
@@ -259,7 +261,7 @@ pub unsafe extern "C" fn gwsocket_next(handle: c_int, event: *mut CEvent, timeou
         if event.is_null() {
             return Err(wrong("event", "null"));
         }
-        let Some(next) = next(&server, timeout) else { return Ok(0) };
+        let Some(next) = next(&server, timeout)? else { return Ok(0) };
         let data = next.data.as_ptr().cast();
         let given = CEvent { client: next.client, kind: next.kind.code(), data, length: next.data.len() };
         LAST_EVENT.with_borrow_mut(|last| *last = Some(next));
@@ -292,7 +294,10 @@ pub unsafe extern "C-unwind" fn gwsocket_dispatch(
     };
     // A server that has more and more to tell does not keep the caller for ever.
     let (start, mut calls) = (Instant::now(), 0);
-    let mut event = next(&server, timeout);
+    let mut event = match next(&server, timeout) {
+        Ok(event) => event,
+        Err(error) => return outcome(Err(error), -1),
+    };
     while let Some(Event { client, kind, data }) = event {
         // SAFETY: by the caller's word; the data lives until the next event.
         unsafe { callback(client, kind.code(), data.as_ptr().cast(), data.len(), context) };

@@ -56,6 +56,8 @@ pub(crate) struct Peer {
     /// Milliseconds of the server's clock.
     pub(crate) heard: AtomicU64,
     pub(crate) pinged: AtomicU64,
+    /// Nothing is read from it for the moment: it is throttled, or has to wait.
+    pub(crate) unheard: AtomicBool,
     /// Since when it has been too far behind; 0 while it is not.
     pub(crate) throttled: AtomicU64,
     /// It is parted from without waiting for what it has not got.
@@ -83,6 +85,7 @@ impl Peer {
             idle: AtomicBool::new(false),
             heard: AtomicU64::new(now),
             pinged: AtomicU64::new(0),
+            unheard: AtomicBool::new(false),
             throttled: AtomicU64::new(0),
             hurried: AtomicBool::new(false),
             aborted: AtomicBool::new(false),

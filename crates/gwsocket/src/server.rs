@@ -27,6 +27,9 @@ use crate::tls;
 /// How long clients may take to answer when the server stops.
 const STOPPING: Duration = Duration::from_secs(3);
 
+/// How long the last events may take to be read then.
+const TELLING: Duration = Duration::from_millis(200);
+
 /// How often the server looks at who lags or is silent.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -162,7 +165,7 @@ impl Server {
         self.hub.events.take()
     }
 
-    /// Waits for what a client does next; `None` when nothing happens for so long.
+    /// Waits for what a client does next; `None` when nothing happens for so long, or the server stops.
     pub fn wait(&self, patience: Duration) -> Option<Event> {
         self.hub.events.wait(patience)
     }
@@ -190,8 +193,9 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
+impl Server {
+    /// What [`Server::stop`] does, while others may hold the server.
+    pub(crate) fn halt(&self) {
         self.hub.shut();
         self.hub.close_all(1001, "the server stops");
         let deadline = Instant::now() + STOPPING;
@@ -199,6 +203,19 @@ impl Drop for Server {
             std::thread::sleep(Duration::from_millis(2));
         }
         self.hub.abort_all();
+        // Who reads events learns that the clients have gone.
+        let deadline = Instant::now() + TELLING;
+        while self.hub.events.are_wanted() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.hub.is_shut() {
+            self.halt();
+        }
         if let Some(file) = &self.file {
             let _ = fs::remove_file(file);
         }

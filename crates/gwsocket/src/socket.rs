@@ -85,11 +85,17 @@ pub(crate) struct Conduit {
     pub(crate) socket: Socket,
     ahead: Bytes,
     outbox: BytesMut,
+    received: bool,
 }
 
 impl Conduit {
     pub(crate) fn new(socket: Socket, ahead: Bytes) -> Self {
-        Self { socket, ahead, outbox: BytesMut::new() }
+        Self { socket, ahead, outbox: BytesMut::new(), received: false }
+    }
+
+    /// Whether anything has come since this was last asked.
+    pub(crate) fn has_received(&mut self) -> bool {
+        std::mem::take(&mut self.received)
     }
 
     /// What the reader of frames has written: whole frames.
@@ -101,7 +107,10 @@ impl Conduit {
 impl AsyncRead for Conduit {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.ahead.is_empty() {
-            return self.socket.poll_read(cx, buffer);
+            let before = buffer.filled().len();
+            let polled = self.socket.poll_read(cx, buffer);
+            self.received |= buffer.filled().len() > before;
+            return polled;
         }
         let length = self.ahead.len().min(buffer.remaining());
         buffer.put_slice(&self.ahead[..length]);

@@ -254,6 +254,14 @@ fn servers_are_closed_while_threads_use_them() {
                 assert!(api.error().contains("is no open server"), "{}", api.error());
             });
         }
+        // One that waits without end.
+        scope.spawn(|| {
+            let api = Api::load();
+            let mut event = Event { client: 0, kind: 0, data: std::ptr::null(), length: 0 };
+            let arguments = [server.into(), (&raw mut event).into(), (-1).into()];
+            assert_eq!(api.number("gwsocket_next", &arguments), -1);
+            assert!(api.error().starts_with("server: "), "{}", api.error());
+        });
         std::thread::sleep(Duration::from_millis(50));
         assert_eq!(api.number("gwsocket_close", &[server.into()]), 0);
     });

@@ -10,7 +10,10 @@ mod support;
 
 use std::collections::HashSet;
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use player::Player;
 use support::{Library, built, q};
@@ -87,6 +90,34 @@ fn q_has_websockets() {
     // The examples name the library alone.
     let _library = Library::open(&built("libgwsocket.so"), libc::RTLD_NOW);
     check("docs/gwsocket.md", 1);
+}
+
+/// What a client does reaches a q function, when q's main loop sees that the descriptor is readable.
+#[test]
+fn clients_of_websockets_reach_q() {
+    let _library = Library::open(&built("libgwsocket.so"), libc::RTLD_NOW);
+    let document = blocks("docs/gwsocket.md", "q").remove(0);
+    // The document's lines, up to the one that calls for events that are not there.
+    let lines = document.into_iter().map(|(_, line)| line).take_while(|line| !line.contains("[server;got;::;0] / 0i"));
+    q(|q| {
+        let player = Player::new(q);
+        player.load(&read("q/ffi.q"));
+        lines.for_each(|line| assert_eq!(failure(&player, &line), None, "{line}"));
+        let (port, _) = reader::read("first gw[`gwsocket_port]server");
+        let port = format!("{:?}", player.play(&port[0]).expect("a port"));
+        let mut client = TcpStream::connect(format!("127.0.0.1:{}", port.trim_end_matches('i'))).expect("a connection");
+        let request = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        // A text, masked with zeros.
+        client.write_all(&[request.as_bytes(), b"\x81\x82\0\0\0\0hi"].concat()).expect("it is sent");
+        let start = Instant::now();
+        while failure(&player, "events / 16 1i").is_some() {
+            assert!(start.elapsed() < Duration::from_secs(20), "{:?}", failure(&player, "events / 16 1i"));
+            q.turn(10);
+        }
+        let end = ["sd0x (gw[`gwsocket_fd]server;0)", "gw[`gwsocket_close]server / 0i", ".ffi.free got / 1b"];
+        end.iter().for_each(|line| assert_eq!(failure(&player, line), None, "{line}"));
+    });
 }
 
 /// Examples that want a library which is not everywhere are read at least.

@@ -1,12 +1,12 @@
 //! Pipes on both sides of a server: messages for clients come from one, what clients do goes to the other.
 //!
 //! ```text
-//!     writer --> input FIFO or stdin --> [`input`] --> server --> clients
-//!     reader <-- output FIFO or stdout <-- [`output`] <-- server <-- clients
+//!     writer --> input FIFO or stdin --> input --> server --> clients
+//!     reader <-- output FIFO or stdout <-- output <-- server <-- clients
 //! ```
 //!
 //! In plain mode bytes are bytes: what is read at a time is a message, and of what clients send the payloads are written. In
-//! strict mode messages have headers: see [`strict`].
+//! strict mode messages have headers: client, type and length.
 
 mod input;
 mod output;

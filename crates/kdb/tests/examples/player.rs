@@ -92,6 +92,11 @@ impl Scope {
                 names.borrow_mut().insert(name.clone(), value.clone());
                 Ok(value)
             }
+            Node::AssignGlobal(name, value) => {
+                let value = self.value(value)?;
+                self.names.borrow_mut().insert(name.clone(), value.clone());
+                Ok(value)
+            }
             Node::Function(function) => Ok(self.function(function.clone())),
         }
     }

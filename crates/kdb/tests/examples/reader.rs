@@ -19,6 +19,8 @@ pub(crate) enum Node {
     /// What stands side by side, from left to right.
     Terms(Vec<Node>),
     Assign(String, Box<Node>),
+    /// `name::value`: of the session, even in a function.
+    AssignGlobal(String, Box<Node>),
     Function(std::rc::Rc<Function>),
 }
 
@@ -126,10 +128,11 @@ impl Reader<'_> {
             let term = self.term(after_noun);
             if let Node::Name(name) = &term
                 && self.peek() == b':'
-                && !self.is_at("::")
             {
-                self.at += 1;
-                terms.push(Node::Assign(name.clone(), Box::new(self.expression())));
+                let name = name.clone();
+                let assign = if self.skip("::") { Node::AssignGlobal } else { Node::Assign };
+                self.skip(":");
+                terms.push(assign(name, Box::new(self.expression())));
                 break;
             }
             terms.push(term);
