@@ -34,12 +34,7 @@ fn documented_examples() {
 
 #[test]
 fn documented_examples_of_websockets() {
-    let library = support::built("libgwsocket.so");
-    examples::check("docs/gwsocket.md", "jitcall js", |script| {
-        let mut command = js(script);
-        command.env("LD_LIBRARY_PATH", library.parent().expect("its folder"));
-        command
-    });
+    examples::check_websockets("jitcall js", js);
 }
 
 fn js(script: &str) -> Command {

@@ -1,4 +1,4 @@
-//! The examples of `docs/quickjs.md` in real QuickJS programs.
+//! The examples of `docs/quickjs.md`, and those for JavaScript of `docs/gwsocket.md`, in real QuickJS programs.
 
 mod support;
 
@@ -28,4 +28,5 @@ fn bellard_2021_03_27() {
 
 fn on(host: &hosts::Host) {
     examples::check(examples::OF_THE_MODULE, host.name, |script| host.command(script));
+    examples::check_websockets(host.name, |script| host.command(script));
 }

@@ -18,6 +18,19 @@ struct Example {
 /// The document of the module.
 pub(crate) const OF_THE_MODULE: &str = "docs/quickjs.md";
 
+/// Runs the examples of the WebSocket server's document, whose C library they load by its name.
+///
+/// # Panics
+/// As [`check`] does.
+pub(crate) fn check_websockets(label: &str, command: impl Fn(&str) -> Command) {
+    let library = super::built("libgwsocket.so");
+    check("docs/gwsocket.md", label, |script| {
+        let mut command = command(script);
+        command.env("LD_LIBRARY_PATH", library.parent().expect("its folder"));
+        command
+    });
+}
+
 /// Runs all examples of a document by the commands made for their paths.
 ///
 /// # Panics
