@@ -38,6 +38,9 @@ const MOST_SLICES: usize = 64;
 /// Nothing is read from a client for which this many bytes of answers wait: pongs, and echoes.
 const MOST_ANSWERS: usize = 256 * 1024;
 
+/// Payloads shorter than this are copied out of the buffer that was read into.
+const MOST_COPIED: usize = 4096;
+
 /// How long a client may take to answer a close frame.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -104,6 +107,8 @@ pub(crate) struct Client {
     deadline: Option<Pin<Box<Sleep>>>,
     /// The phase is new: its deadline is yet to be waited for.
     entered: bool,
+    /// The connection took no more when something was last written.
+    blocked: bool,
     /// A message that waits for room among the events.
     stuck: Option<Event>,
     /// Whether reading waits until answers have been written.
@@ -123,6 +128,7 @@ impl Client {
             phase,
             deadline: None,
             entered: false,
+            blocked: false,
             stuck: None,
             held_up: false,
             ending: None,
@@ -192,8 +198,16 @@ impl Client {
             let count = pieces.map(|(piece, slice)| *slice = IoSlice::new(piece)).count();
             self.peer.set_in_hand(self.hand.bytes);
             let started = Instant::now();
-            let n = ready!(self.frames.get_mut().socket.poll_write(cx, &slices[..count]))?;
+            let Poll::Ready(sent) = self.frames.get_mut().socket.poll_write(cx, &slices[..count]) else {
+                self.blocked = true;
+                return Poll::Pending;
+            };
+            let n = sent?;
             self.hub.rounds.measured(started.elapsed());
+            // There is room again because the client has read something: a slow one is not a silent one.
+            if std::mem::take(&mut self.blocked) {
+                self.peer.heard.store(self.hub.now(), Ordering::Relaxed);
+            }
             if n == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -235,12 +249,14 @@ impl Client {
             () if message.is_binary() => EventKind::Binary,
             () => {
                 if let Some((code, reason)) = message.as_close() {
-                    self.end_with(format!("close {} {reason}", u16::from(code)).trim_end().to_owned());
+                    self.end_with(format!("close {} {reason}", u16::from(code)));
                 }
                 return Ok(());
             }
         };
-        let data = Bytes::from(message.into_payload());
+        let payload = message.into_payload();
+        // A payload is a part of the buffer that was read into, which a short one would keep as it waits.
+        let data = if payload.len() < MOST_COPIED { Bytes::copy_from_slice(&payload) } else { payload.into() };
         // The library checks as bytes come, but not that a character is complete where the last fragment is empty.
         if kind == EventKind::Text && simdutf8::basic::from_utf8(&data).is_err() {
             return Err(Parting { code: 1007, reason: "a text is no UTF-8".to_owned() });
@@ -404,13 +420,19 @@ impl Future for Client {
             0 => String::new(),
             lost => format!(" ({lost} messages were left out)"),
         };
-        this.hub.access.note(&this.peer, &format!("{ending}{lost}"));
+        this.hub.access.note(&this.peer, &format!("{}{lost}", ending.trim_end()));
         Poll::Ready(())
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
+        // What waited for room was sent before the client went.
+        if let Some(event) = self.stuck.take()
+            && matches!(self.hub.events.put(event, None), Put::Lost)
+        {
+            Counters::add(&self.hub.counters.dropped_events, 1);
+        }
         self.hub.leave(&self.peer);
     }
 }
