@@ -7,7 +7,7 @@
 #        gcc is used if there is one (speed only); nothing outside DIR is changed.
 # Environment:
 #   PYTHON2=/path/python2.7   use this interpreter (PYTHON2=deb: always Debian's)
-#   DEBIAN_MIRROR=URL         default http://deb.debian.org/debian
+#   DEBIAN_MIRROR=URL         default: the mirror of the system
 set -eu
 
 [ $# -eq 1 ] || { echo "usage: $0 DIR" >&2; exit 2; }
@@ -34,10 +34,11 @@ esac
 if [ -z "$PY" ]; then
     # Debian 11's python2.7, unpacked into DIR/py27 (not installed)
     A=$TMP/apt
+    : "${DEBIAN_MIRROR:=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -v security | head -1)}"
     mkdir -p "$A/lists/partial" "$A/cache/archives/partial" "$A/debs"
     : >"$A/status"
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
-        "${DEBIAN_MIRROR:-http://deb.debian.org/debian} bullseye main" >"$A/sources.list"
+        "$DEBIAN_MIRROR bullseye main" >"$A/sources.list"
     aptget() {
         apt-get -q -o Dir::Etc::sourcelist="$A/sources.list" -o Dir::Etc::sourceparts=- \
             -o Dir::State::lists="$A/lists" -o Dir::State::status="$A/status" \
