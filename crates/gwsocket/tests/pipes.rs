@@ -314,6 +314,18 @@ fn standard_input_and_output() {
 }
 
 #[test]
+fn standard_input_from_a_file() {
+    let folder = Folder::new();
+    fs::write(folder.path("records"), record(0, 1, "nobody is there yet")).expect("a file");
+    let mut command = gwsocket();
+    command.args(["--port=0", "--addr=127.0.0.1", "--strict", "--std"]).stdout(Stdio::null());
+    command.stdin(fs::File::open(folder.path("records")).expect("the file"));
+    let program = Program::run(command, folder);
+    program.said("standard input has ended; clients are served on");
+    Client::connect(program.port());
+}
+
+#[test]
 fn signals_end_it_well() {
     for signal in [libc::SIGTERM, libc::SIGINT] {
         let mut program = Program::start(&["--strict"]);

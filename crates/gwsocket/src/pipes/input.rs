@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 
+use super::Report;
 use super::strict::{Item, Order, Parser};
-use super::{Report, name};
 use crate::error::Error;
 use crate::hub::{Batch, Hub, Kind, Pacer};
 use crate::stats::Counters;
@@ -21,23 +21,29 @@ const STRICT: usize = 64 * 1024;
 
 /// Where messages come from.
 pub(super) enum Source {
+    /// The standard input, where it is no pipe: a file, a terminal.
     Stdin(tokio::io::Stdin),
-    Fifo { path: PathBuf, pipe: pipe::Receiver },
+    /// A FIFO; or the standard input, which has no path.
+    Pipe { path: Option<PathBuf>, pipe: pipe::Receiver },
 }
 
 impl Source {
     pub(super) fn stdin() -> Self {
-        Self::Stdin(tokio::io::stdin())
+        // A pipe is opened once more: what the process was given is shared with others, and has to go on blocking for them.
+        match pipe::OpenOptions::new().open_receiver("/proc/self/fd/0") {
+            Ok(pipe) => Self::Pipe { path: None, pipe },
+            Err(_) => Self::Stdin(tokio::io::stdin()),
+        }
     }
 
     pub(super) fn fifo(path: &Path) -> io::Result<Self> {
-        Ok(Self::Fifo { path: path.to_owned(), pipe: pipe::OpenOptions::new().open_receiver(path)? })
+        Ok(Self::Pipe { path: Some(path.to_owned()), pipe: pipe::OpenOptions::new().open_receiver(path)? })
     }
 
     fn name(&self) -> String {
         match self {
-            Self::Stdin(_) => name(None, "standard input"),
-            Self::Fifo { path, .. } => name(Some(path), ""),
+            Self::Pipe { path: Some(path), .. } => path.display().to_string(),
+            _ => "standard input".to_owned(),
         }
     }
 
@@ -45,8 +51,8 @@ impl Source {
     async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Stdin(stdin) => stdin.read(buffer).await,
-            Self::Fifo { pipe, .. } => loop {
-                // A pipe that nobody has opened for writing yet reads as if it had ended: it is not read before something
+            Self::Pipe { pipe, .. } => loop {
+                // A FIFO that nobody has opened for writing yet reads as if it had ended: it is not read before something
                 // has happened to it.
                 pipe.readable().await?;
                 match pipe.try_read(buffer) {
@@ -60,12 +66,12 @@ impl Source {
     /// After the end: waits for other writers, where there can be some. `false`: there cannot.
     fn reopen(&mut self) -> io::Result<bool> {
         match self {
-            Self::Stdin(_) => Ok(false),
-            Self::Fifo { path, pipe } => {
+            Self::Pipe { path: Some(path), pipe } => {
                 // The new one is opened before the old one is closed, so that a writer that is there already stays.
                 *pipe = pipe::OpenOptions::new().open_receiver(&*path)?;
                 Ok(true)
             }
+            _ => Ok(false),
         }
     }
 }

@@ -16,7 +16,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -106,9 +106,4 @@ impl Report {
             (self.tell)(text);
         }
     }
-}
-
-/// The name of a pipe in what is reported.
-fn name(path: Option<&PathBuf>, standard: &str) -> String {
-    path.map_or(standard.to_owned(), |path| path.display().to_string())
 }
