@@ -99,10 +99,20 @@ const tooLong = globalThis.setTimeout(() => {
 }, 150_000);
 
 
-function end(status) {
+async function end(status) {
   clearTimeout(tooLong);
+  const ended = [...processes].map((child) => once(child, "exit"));
   for (const child of processes) child.kill("SIGKILL");
-  rmSync(profile, { recursive: true, force: true, maxRetries: 20 });
+  await Promise.all(ended);
+  // The browser's own children may write a last file.
+  for (let attempt = 0; attempt < 50; attempt++) {
+    try {
+      rmSync(profile, { recursive: true, force: true });
+      break;
+    } catch {
+      await sleep(100);
+    }
+  }
   process.exit(status);
 }
 
@@ -134,8 +144,8 @@ try {
   await page.until("ticks again", `window.ticks.state === 'live' && window.ticks.received > ${received + 50}`);
   check("it goes on when the server is there again", (await page.evaluate("window.ticks.missed")) === 0);
   console.log(`ticks: ${passed} checks passed`);
-  end(0);
+  await end(0);
 } catch (error) {
   console.error(error);
-  end(1);
+  await end(1);
 }

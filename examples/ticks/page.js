@@ -8,8 +8,8 @@ const SHOWN = 30;
 const JUDGED = 10;
 
 // Of Okabe and Ito's palette, which most colour-blind people tell apart; on dark paper the blue is lighter.
-const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
-const COLOURS = [isDark ? "#56b4e9" : "#0072b2", "#e69f00", "#009e73", "#cc79a7"];
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const colour = (index) => [dark.matches ? "#56b4e9" : "#0072b2", "#e69f00", "#009e73", "#cc79a7"][index % 4];
 
 /** What has come, for those who look at it from outside. */
 const ticks = { received: 0, missed: 0, state: "connecting", median: null, tail: null, reconnects: 0 };
@@ -41,9 +41,11 @@ function take({ n, t, sym, price }) {
     charts = null;
   }
   times.push(Date.now() / 1000);
-  // Clocks are read in whole milliseconds.
-  latencies.push(Math.max(0, Date.now() + clock.ahead - t));
+  // Clocks are read in whole milliseconds, and compared by the first round trip.
+  latencies.push(Number.isFinite(clock.trip) ? Math.max(0, Date.now() + clock.ahead - t) : null);
   for (const [name, prices] of columns) prices.push(name === sym ? price : null);
+  // Where nobody looks, nothing is drawn, but ticks come all the same.
+  if (times.length % 1000 === 0) forget(Date.now() / 1000);
 }
 
 /** Forgets what is shown no more, now and then. */
@@ -76,8 +78,8 @@ function makeCharts() {
     return new uPlot(options, [[]], place);
   };
   const style = { width: 2, spanGaps: true, points: { show: false } };
-  const prices = [...columns.keys()].map((label, index) => ({ label, stroke: COLOURS[index % COLOURS.length], ...style }));
-  const latency = { label: "latency", stroke: COLOURS[0], fill: COLOURS[0] + "22", ...style, width: 1 };
+  const prices = [...columns.keys()].map((label, index) => ({ label, stroke: colour(index), ...style }));
+  const latency = { label: "latency", stroke: colour(0), fill: colour(0) + "22", ...style, width: 1 };
   charts = {
     prices: make("prices", 300, prices),
     latency: make("latency", 110, [latency], { y: { range: (_, least, most) => [0, Math.max(5, most)] } }),
@@ -101,7 +103,7 @@ function tell() {
     const index = times.findIndex((time) => time > now - seconds);
     return index < 0 ? times.length : index;
   };
-  const judged = latencies.slice(from(JUDGED)).sort((a, b) => a - b);
+  const judged = latencies.slice(from(JUDGED)).filter((latency) => latency !== null).sort((a, b) => a - b);
   const at = (share) => (judged.length > 0 ? judged[Math.floor((judged.length - 1) * share)] : null);
   [ticks.median, ticks.tail] = [at(0.5), at(0.99)];
   const milliseconds = (value) => (value === null ? "–" : `${value.toFixed(value < 10 ? 1 : 0)} ms`);
@@ -121,7 +123,9 @@ function connect(wait = 500) {
     wait = 500;
     last = null;
     setState("live", `live from ${SERVER}`);
-    ping = setInterval(() => socket.send(`{"ping":${performance.now().toFixed(3)}}`), 1000);
+    const send = () => socket.send(`{"ping":${performance.now().toFixed(3)}}`);
+    send();
+    ping = setInterval(send, 1000);
   };
   socket.onmessage = ({ data }) => {
     const message = JSON.parse(data);
@@ -146,6 +150,7 @@ function connect(wait = 500) {
 }
 
 addEventListener("resize", () => (charts = null));
+dark.addEventListener("change", () => (charts = null));
 setInterval(tell, 500);
 requestAnimationFrame(draw);
 connect();

@@ -94,10 +94,11 @@ function tell() {
   broadcast({ stats: Object.fromEntries(Object.entries(counters).map(([name, count]) => [name, Number(count)])) });
 }
 
-// Timers are late now and then: what is due is made when they come.
-const start = Date.now();
+// Timers are late now and then: what is due is made when they come, but not what a suspended machine has missed.
+let due = Date.now();
 const ticking = setInterval(() => {
-  while (number < ((Date.now() - start) * options.rate) / 1000) tick();
+  if (Date.now() - due > 1000) due = Date.now();
+  for (; due <= Date.now(); due += 1000 / options.rate) tick();
 }, Math.max(1, 1000 / options.rate));
 const telling = setInterval(tell, 1000);
 

@@ -315,7 +315,7 @@ fn handshakes_that_take_too_long() {
 
 #[test]
 fn clients_that_are_silent() {
-    let server = serve(|config| config.ping_interval = Duration::from_millis(300));
+    let server = serve(|config| config.ping_interval = Duration::from_secs(1));
     let (mut silent, mut answering) = (Client::connect(server.port()), Client::connect(server.port()));
     for _ in 0..3 {
         let (opcode, payload) = answering.receive();

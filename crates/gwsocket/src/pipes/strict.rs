@@ -72,18 +72,19 @@ pub(super) struct Parser {
     partial: Vec<u8>,
     /// Bytes of a wrong message that are still to come.
     skip: u64,
-    out_of_step: bool,
+    /// Since the offset of what is no header, nothing is believed.
+    out_of_step: Option<u64>,
 }
 
 impl Parser {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, offset: 0, partial: Vec::new(), skip: 0, out_of_step: false }
+        Self { limit, offset: 0, partial: Vec::new(), skip: 0, out_of_step: None }
     }
 
     /// Reads on, and gives each message with its offset.
     pub(super) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(u64, Item<'_>)) {
         while !bytes.is_empty() {
-            let n = if self.out_of_step {
+            let n = if self.out_of_step.is_some() {
                 bytes.len()
             } else if self.skip > 0 {
                 let n = bytes.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
@@ -111,7 +112,11 @@ impl Parser {
         if self.skip > 0 {
             each(self.offset, Item::Bad(format!("the writers have gone {} bytes before a message's end", self.skip)));
         }
-        (self.partial, self.skip, self.out_of_step) = (Vec::new(), 0, false);
+        if let Some(start) = self.out_of_step {
+            let what = format!("the writers have gone: {} bytes were dropped", self.offset - start);
+            each(start, Item::Bad(what));
+        }
+        (self.partial, self.skip, self.out_of_step) = (Vec::new(), 0, None);
     }
 
     /// Reads what begins with a header. Gives how many bytes it has used.
@@ -171,7 +176,7 @@ impl Parser {
             Some(_) => format!("a message of {length} bytes is over the limit of {} (--max-frame-size)", self.limit),
             None if !too_long => format!("there is no type {kind}: expected 1 (text), 2 (binary) or 8 (close)"),
             None => {
-                self.out_of_step = true;
+                self.out_of_step = Some(at);
                 each(
                     at,
                     Item::Bad(format!(
@@ -253,9 +258,10 @@ mod tests {
         parser.feed(&message(0, 1, b"garbage?"), &mut each);
         parser.end(&mut each);
         parser.feed(&message(0, 1, b"good"), &mut each);
-        assert_eq!(items.len(), 2, "{items:#?}");
+        assert_eq!(items.len(), 3, "{items:#?}");
         assert!(items[0].starts_with("0: Bad(\"this is no header"), "{}", items[0]);
-        assert!(items[1].starts_with("38: Message"), "{}", items[1]);
+        assert_eq!(items[1], "0: Bad(\"the writers have gone: 38 bytes were dropped\")");
+        assert!(items[2].starts_with("38: Message"), "{}", items[2]);
     }
 
     #[test]
