@@ -222,7 +222,8 @@ impl Client {
 
     /// Whether the client has to wait before more is read from it.
     fn is_held_up(&mut self) -> bool {
-        if self.peer.throttled.load(Ordering::Relaxed) != 0 {
+        // One that is being closed has only its close frame to say.
+        if self.phase == Phase::Open && self.peer.throttled.load(Ordering::Relaxed) != 0 {
             return true;
         }
         let answers = self.frames.get_mut().outbox().len();

@@ -3,6 +3,7 @@
 //! The request is read here, within a limit of size, and refused with a status that says why; what is let in is checked once
 //! more and answered by the WebSocket library.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -10,6 +11,8 @@ use http::{HeaderName, HeaderValue};
 use tokio_websockets::{Limits, ServerBuilder, WebSocketStream};
 
 use crate::config::Config;
+use crate::hub::Hub;
+use crate::peer::Peer;
 use crate::socket::{Conduit, Socket};
 
 /// How large a request's head may be, in bytes.
@@ -62,6 +65,7 @@ impl Refusal {
 /// A client that is let in.
 pub(crate) struct Admitted {
     pub(crate) frames: WebSocketStream<Conduit>,
+    pub(crate) peer: Arc<Peer>,
     /// What the access log says: the path, and the origin.
     pub(crate) request: String,
 }
@@ -79,23 +83,41 @@ pub(crate) struct Refused {
 }
 
 /// Reads a request, and answers it if it is let in.
-pub(crate) async fn accept(mut socket: Socket, config: &Config, room: bool) -> Result<Admitted, Refused> {
+pub(crate) async fn accept(mut socket: Socket, hub: &Hub, address: &str) -> Result<Admitted, Refused> {
     let checked = read_head(&mut socket).await.and_then(|head| {
-        let request = check(&head, config)?;
-        if room { Ok((head, request)) } else { Err(Refusal::with(503, "there are too many clients")) }
+        let request = check(&head, &hub.config)?;
+        // Before the answer: who has been let in is a client.
+        let peer = hub.enter(address.to_owned()).ok_or_else(|| Refusal::with(503, "there are too many clients"))?;
+        Ok((head, request, peer))
     });
-    let (head, request) = match checked {
+    let (head, request, peer) = match checked {
         Ok(checked) => checked,
         Err(refusal) => return Err(Refused { refusal, socket: Some(socket) }),
     };
-    let failed = |error: tokio_websockets::Error| Refused { refusal: Refusal::silent(error.to_string()), socket: None };
+    match answer(socket, head, &hub.config).await {
+        Ok(frames) => {
+            let origin = request.origin.map(|origin| format!(" origin={origin}")).unwrap_or_default();
+            Ok(Admitted { frames, peer, request: format!("\"{}\"{origin}", request.path) })
+        }
+        Err(error) => {
+            hub.leave(&peer);
+            Err(Refused { refusal: Refusal::silent(error.to_string()), socket: None })
+        }
+    }
+}
+
+/// Has the WebSocket library answer a request that has been checked. All it needs is there, so this waits for nothing: a client
+/// that has entered does not get lost here.
+async fn answer(
+    socket: Socket,
+    head: Bytes,
+    config: &Config,
+) -> Result<WebSocketStream<Conduit>, tokio_websockets::Error> {
     let limits = Limits::default().max_payload_len(Some(config.max_frame_size));
     let server = HeaderValue::from_static(concat!("gwsocket/", env!("CARGO_PKG_VERSION")));
-    let builder =
-        ServerBuilder::new().limits(limits).add_header(HeaderName::from_static("server"), server).map_err(failed)?;
-    let (_, frames) = builder.accept(Conduit::new(socket, head)).await.map_err(failed)?;
-    let origin = request.origin.map(|origin| format!(" origin={origin}")).unwrap_or_default();
-    Ok(Admitted { frames, request: format!("\"{}\"{origin}", request.path) })
+    let builder = ServerBuilder::new().limits(limits).add_header(HeaderName::from_static("server"), server)?;
+    let (_, frames) = builder.accept(Conduit::new(socket, head)).await?;
+    Ok(frames)
 }
 
 impl Refused {

@@ -104,11 +104,6 @@ impl Hub {
 
     // Clients that come and go.
 
-    /// Whether another client may come.
-    pub(crate) fn has_room(&self) -> bool {
-        self.clients().len() < self.config.max_clients && !self.is_shut()
-    }
-
     /// Lets a client in, who gets everything that is broadcast from now on. `None`: there is no room.
     pub(crate) fn enter(&self, address: String) -> Option<Arc<Peer>> {
         let mut clients = self.clients_mut();

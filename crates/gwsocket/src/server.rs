@@ -18,7 +18,7 @@ use crate::config::{Config, Listen};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::frame;
-use crate::handshake;
+use crate::handshake::{self, Admitted};
 use crate::hub::{Batch, Hub, Kind};
 use crate::socket::{Conduit, Socket};
 use crate::stats::{Counters, Stats};
@@ -312,7 +312,8 @@ async fn accept(hub: Arc<Hub>, listener: Listener) {
                 tokio::spawn(serve_tcp(Arc::clone(&hub), stream, tls.clone(), address));
             }),
             Listener::Unix(listener) => listener.accept().await.map(|(stream, _)| {
-                tokio::spawn(serve(Arc::clone(&hub), Socket::Unix(stream), "unix".to_owned()));
+                let deadline = tokio::time::Instant::now() + hub.config.handshake_timeout;
+                tokio::spawn(serve(Arc::clone(&hub), Socket::Unix(stream), "unix".to_owned(), deadline));
             }),
         };
         if let Err(error) = accepted {
@@ -324,9 +325,10 @@ async fn accept(hub: Arc<Hub>, listener: Listener) {
 }
 
 async fn serve_tcp(hub: Arc<Hub>, stream: TcpStream, tls: Option<TlsAcceptor>, address: String) {
-    let Some(tls) = tls else { return serve(hub, Socket::Tcp(stream), address).await };
-    match tokio::time::timeout(hub.config.handshake_timeout, tls.accept(stream)).await {
-        Ok(Ok(stream)) => serve(hub, Socket::Tls(Box::new(stream)), address).await,
+    let deadline = tokio::time::Instant::now() + hub.config.handshake_timeout;
+    let Some(tls) = tls else { return serve(hub, Socket::Tcp(stream), address, deadline).await };
+    match tokio::time::timeout_at(deadline, tls.accept(stream)).await {
+        Ok(Ok(stream)) => serve(hub, Socket::Tls(Box::new(stream)), address, deadline).await,
         Ok(Err(error)) => refused(&hub, &address, &format!("TLS: {error}")),
         Err(_) => refused(&hub, &address, "its TLS handshake took too long"),
     }
@@ -338,32 +340,28 @@ fn refused(hub: &Hub, address: &str, why: &str) {
 }
 
 /// A connection, from its handshake to its end.
-async fn serve(hub: Arc<Hub>, socket: Socket, address: String) {
-    if let Some(client) = Box::pin(admit(&hub, socket, address)).await {
+async fn serve(hub: Arc<Hub>, socket: Socket, address: String, deadline: tokio::time::Instant) {
+    if let Some(client) = Box::pin(admit(&hub, socket, &address, deadline)).await {
         client.await;
     }
 }
 
-async fn admit(hub: &Arc<Hub>, socket: Socket, address: String) -> Option<Client> {
-    let handshake = handshake::accept(socket, &hub.config, hub.has_room());
-    let admitted = match tokio::time::timeout(hub.config.handshake_timeout, handshake).await {
-        Ok(Ok(admitted)) => admitted,
+async fn admit(hub: &Arc<Hub>, socket: Socket, address: &str, deadline: tokio::time::Instant) -> Option<Client> {
+    match tokio::time::timeout_at(deadline, handshake::accept(socket, hub, address)).await {
+        Ok(Ok(Admitted { frames, peer, request })) => {
+            hub.access.note(&peer, &format!("open {request}"));
+            Some(Client::new(Arc::clone(hub), peer, frames))
+        }
         Ok(Err(one)) => {
-            refused(hub, &address, &one.refusal.line());
+            refused(hub, address, &one.refusal.line());
             one.answer().await;
-            return None;
+            None
         }
         Err(_) => {
-            refused(hub, &address, "its handshake took too long");
-            return None;
+            refused(hub, address, "its handshake took too long");
+            None
         }
-    };
-    let Some(peer) = hub.enter(address.clone()) else {
-        refused(hub, &address, "there are too many clients");
-        return None;
-    };
-    hub.access.note(&peer, &format!("open {}", admitted.request));
-    Some(Client::new(Arc::clone(hub), peer, admitted.frames))
+    }
 }
 
 /// What clients are to [`Conduit`]s: the task of each holds one, so its size is the memory of an idle client.

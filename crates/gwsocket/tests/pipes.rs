@@ -23,7 +23,7 @@ fn client_of(program: &Program, output: &mut impl Read) -> (Client, u32) {
 
 #[test]
 fn strict_mode_both_ways() {
-    let program = Program::start(&["--strict"]);
+    let program = Program::start(&["--strict", "--stats=0.1"]);
     let (mut input, mut output) = (program.input(), program.output());
     let (mut one, first) = client_of(&program, &mut output);
     let (mut other, second) = client_of(&program, &mut output);
@@ -56,6 +56,7 @@ fn strict_mode_both_ways() {
     write(&mut input, record(1, 1, "too late"));
     write(&mut input, record(0, 8, ""));
     third.expect(CLOSE, 1000u16.to_be_bytes());
+    program.said(" no_client=1 ");
 }
 
 #[test]
@@ -80,6 +81,10 @@ fn plain_mode_both_ways() {
     // A character across the boundary goes with what follows.
     let text = [&full[..4095], "ü and more".as_bytes()].concat();
     turn(&text, &[(TEXT, &full[..4095]), (TEXT, "ü and more".as_bytes())]);
+    // And does not move the boundaries of what is written after it.
+    let whole = [&full[..4095], "ü".as_bytes()].concat();
+    turn(&whole, &[(TEXT, &full[..4095]), (TEXT, "ü".as_bytes())]);
+    turn(&full, &[(TEXT, &full)]);
     // What only looks like one is binary in the end.
     let bytes = [&full[..4095], b"\xc3\xff"].concat();
     turn(&bytes, &[(TEXT, &full[..4095]), (BINARY, b"\xc3\xff")]);
@@ -314,6 +319,32 @@ fn standard_input_and_output() {
 }
 
 #[test]
+fn one_end_standard_and_one_a_pipe() {
+    let folder = Folder::new();
+    let option = format!("--pipeout={}", folder.path("out").display());
+    let mut command = gwsocket();
+    command.args(["--port=0", "--addr=127.0.0.1", "--stdin", &option]).stdin(Stdio::piped());
+    let mut program = Program::run(command, folder);
+    let (mut client, mut output) = (Client::connect(program.port()), program.output());
+    write(program.process.stdin.as_mut().expect("its input"), "a tick");
+    client.expect(TEXT, "a tick");
+    client.send(Frame::new(TEXT, "an answer"));
+    let mut answer = [0; 9];
+    output.read_exact(&mut answer).expect("what the client sent");
+    let folder = Folder::new();
+    let option = format!("--pipein={}", folder.path("in").display());
+    let mut command = gwsocket();
+    command.args(["--port=0", "--addr=127.0.0.1", "--stdout", &option]).stdout(Stdio::piped());
+    let mut program = Program::run(command, folder);
+    let mut client = Client::connect(program.port());
+    write(&mut program.input(), "a tick");
+    client.expect(TEXT, "a tick");
+    client.send(Frame::new(TEXT, "an answer"));
+    program.process.stdout.as_mut().expect("its output").read_exact(&mut answer).expect("what the client sent");
+    assert_eq!(&answer, b"an answer");
+}
+
+#[test]
 fn standard_input_from_a_file() {
     let folder = Folder::new();
     fs::write(folder.path("records"), record(0, 1, "nobody is there yet")).expect("a file");
@@ -354,9 +385,10 @@ fn what_it_cannot_start_with() {
     let (pipein, pipeout) = (format!("--pipein={}", file.display()), format!("--pipeout={}", file.display()));
     let (socket, cert) = (format!("--unix-socket={}", file.display()), format!("--ssl-cert={}", file.display()));
     let key = format!("--ssl-key={}", file.display());
-    let nowhere = "--pipein=/nowhere/in";
+    let (nowhere, pipein_named) =
+        ("--pipein=/nowhere/in", format!("--pipein {}: it is there already, and no named pipe", file.display()));
     for (options, status, expected) in [
-        (vec!["--port=0", &pipein], 1, "file: it is there already, and no named pipe"),
+        (vec!["--port=0", &pipein], 1, pipein_named.as_str()),
         (vec!["--port=0", &pipeout, "--stdin"], 1, "--pipeout"),
         (vec!["--port=0", nowhere], 1, "--pipein /nowhere/in: No such file or directory"),
         (vec!["--addr=127.0.0.1", &port, "--std"], 1, "cannot listen on 127.0.0.1, port"),

@@ -174,7 +174,8 @@ fn texts_that_are_no_utf8() {
         refused(&[Frame::part(TEXT, "before "), Frame::new(CONTINUATION, text)], INVALID_DATA);
         refused(&[Frame::part(TEXT, text), Frame::new(CONTINUATION, "")], INVALID_DATA);
     }
-    // As soon as it is certain, even within a frame.
+    // As soon as it is certain: with more fragments to come, and even within a frame.
+    refused(&[Frame::part(TEXT, b"wrong: \xff")], INVALID_DATA);
     let bytes = Frame::new(TEXT, [&b"wrong: \xff"[..], &[b'x'; 100]].concat()).bytes();
     refused_bytes(&bytes[..20], INVALID_DATA, "the beginning of a frame");
     // All of these are right.
@@ -295,10 +296,16 @@ fn handshakes_that_are_refused() {
     assert_eq!(status(&request(&"X: x\r\n".repeat(100))), 431);
     let client = Client::shake(tcp(server.port()), &request(origin)).unwrap_or_else(|answer| panic!("{answer}"));
     assert_eq!(status(&request(origin)), 503);
+    // One that connects while there is room, and asks when there is none; and the other way round.
+    let early = tcp(server.port());
     drop(client);
     support::until("the first has gone", || server.stats().clients == 0);
-    assert_eq!(status(&request(origin)), 101);
-    assert_eq!(server.stats().refused, 9);
+    let waiting = tcp(server.port());
+    let client = Client::shake(early, &request(origin)).unwrap_or_else(|answer| panic!("{answer}"));
+    let refused = Client::shake(waiting, &request(origin)).err().expect("there is no room");
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    drop(client);
+    assert_eq!(server.stats().refused, 10);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gwsocket::{EventKind, Kind, Server, Slow};
 use support::client::{BINARY, CLOSE, Client, Frame, TEXT, request, tcp};
@@ -89,6 +89,11 @@ fn one_that_does_not_read_is_dropped() {
     assert_eq!(reason[..2], 1008u16.to_be_bytes());
     let reason = String::from_utf8_lossy(&reason[2..]).into_owned();
     assert!(reason.starts_with("too slow: ") && reason.ends_with(" bytes behind"), "{reason}");
+    // Its answer is heard, if it is in time.
+    if server.stats().clients == 2 {
+        idle.send(Frame::close(1008, b""));
+        idle.expect_end();
+    }
     broadcast(&server, &mut fast, count..count + 10);
 }
 
@@ -117,6 +122,25 @@ fn one_that_does_not_read_gets_the_newest() {
     server.broadcast(Kind::Text, b"on").expect("a message");
     idle.expect(TEXT, "on");
     fast.expect(TEXT, "on");
+}
+
+#[test]
+fn one_that_is_throttled_can_be_closed() {
+    let server = serve(slow(Slow::Drop));
+    let (mut fast, mut late) = (Client::connect(server.port()), idler(server.port()));
+    let id = event(&server).client + 1;
+    let count = 6_000;
+    broadcast(&server, &mut fast, 0..count);
+    until("it is throttled", || server.stats().throttled == 1);
+    server.close(id, 4000, "").expect("a client");
+    for number in 0..count {
+        late.expect(BINARY, payload(number));
+    }
+    assert_eq!(late.expect_close_first(), 4000);
+    late.send(Frame::close(4000, b""));
+    let start = Instant::now();
+    late.expect_end();
+    assert!(start.elapsed() < Duration::from_secs(3), "its answer is heard at once, not after {:?}", start.elapsed());
 }
 
 #[test]

@@ -152,17 +152,17 @@ impl Reader<'_> {
     ///
     /// A character that the limit of a read cuts in two goes with what follows.
     async fn plain(&mut self, source: &mut Source) -> io::Result<()> {
-        let most = PLAIN.min(self.hub.config.max_frame_size);
+        let limit = self.hub.config.max_frame_size;
         let mut pacer = Pacer::default();
-        let mut buffer = vec![0; most];
-        // The beginning of a character, at the buffer's start.
+        // Room for the beginning of a character, which stays at the start.
+        let mut buffer = [0; PLAIN + 3];
         let mut kept = 0;
         loop {
             self.hub.pace(&mut pacer).await;
-            let n = source.read(&mut buffer[kept..]).await?;
+            let room = PLAIN.min(limit - kept);
+            let n = source.read(&mut buffer[kept..kept + room]).await?;
             let length = kept + n;
-            let full = n > 0 && length == most;
-            let end = length - if full { cut_character(&buffer[..length]) } else { 0 };
+            let end = length - if n == room { cut_character(&buffer[..length]) } else { 0 };
             if end > 0 {
                 let message = &buffer[..end];
                 let kind = if simdutf8::basic::from_utf8(message).is_ok() { Kind::Text } else { Kind::Binary };

@@ -70,15 +70,16 @@ pub(super) struct Parser {
     offset: u64,
     /// The beginning of a message.
     partial: Vec<u8>,
-    /// Bytes of a wrong message that are still to come.
+    /// Bytes of a wrong message that are still to come, and where it begins.
     skip: u64,
+    skipped: u64,
     /// Since the offset of what is no header, nothing is believed.
     out_of_step: Option<u64>,
 }
 
 impl Parser {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, offset: 0, partial: Vec::new(), skip: 0, out_of_step: None }
+        Self { limit, offset: 0, partial: Vec::new(), skip: 0, skipped: 0, out_of_step: None }
     }
 
     /// Reads on, and gives each message with its offset.
@@ -110,7 +111,8 @@ impl Parser {
             each(self.offset - begun as u64, Item::Bad(what));
         }
         if self.skip > 0 {
-            each(self.offset, Item::Bad(format!("the writers have gone {} bytes before a message's end", self.skip)));
+            let what = format!("the writers have gone {} bytes before the end of what is left out", self.skip);
+            each(self.skipped, Item::Bad(what));
         }
         if let Some(start) = self.out_of_step {
             let what = format!("the writers have gone: {} bytes were dropped", self.offset - start);
@@ -186,7 +188,7 @@ impl Parser {
                 return None;
             }
         };
-        self.skip = length as u64;
+        (self.skip, self.skipped) = (length as u64, at);
         each(at, Item::Bad(format!("{what}; it is left out")));
         None
     }
