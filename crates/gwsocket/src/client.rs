@@ -212,6 +212,7 @@ impl Client {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             Counters::add(&self.hub.counters.bytes_sent, n as u64);
+            Counters::add(&self.peer.sent, n as u64);
             self.hand.advance(n);
             self.peer.set_in_hand(self.hand.bytes);
             written += n;

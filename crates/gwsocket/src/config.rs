@@ -21,8 +21,8 @@ pub enum Listen {
 /// What a client meets that does not keep up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Slow {
-    /// It is throttled: the server reads nothing from it until it has caught up. One that stays behind for 5 seconds, or falls
-    /// behind by [`MOST_BEHIND`](crate::MOST_BEHIND) bytes, is closed with code 1008.
+    /// It is throttled: the server reads nothing from it until it has caught up. One that takes less than 512 KiB in 5 seconds
+    /// then, or falls behind by [`MOST_BEHIND`](crate::MOST_BEHIND) bytes, is closed with code 1008.
     #[default]
     Drop,
     /// It stays, and the oldest messages that it has not got are left out and counted.

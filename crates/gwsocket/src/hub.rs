@@ -23,8 +23,10 @@ pub const THROTTLED_BEHIND: u64 = 2 << 20;
 /// A client that is this many bytes behind is dropped at once (more where messages may be so large that four of them are).
 pub const MOST_BEHIND: u64 = 16 << 20;
 
-/// How long a client may be throttled before it is dropped.
+/// How long a client may be throttled, in milliseconds, before it is looked at what it has taken meanwhile; and how many bytes
+/// that has to be, or it is dropped.
 const PATIENCE_MS: u64 = 5_000;
+const TAKEN_MEANWHILE: u64 = 512 << 10;
 
 /// How many bytes are broadcast between two looks at who lags.
 const REVIEW_EVERY: u64 = 256 << 10;
@@ -251,15 +253,16 @@ impl Hub {
                 continue;
             }
             if since == 0 {
-                peer.throttled.store(now, Ordering::Relaxed);
+                peer.throttle(now);
                 Counters::add(&self.counters.throttled, 1);
             }
+            let has_time = since == 0 || now - since <= PATIENCE_MS || peer.throttle(now) >= TAKEN_MEANWHILE;
             match self.config.slow {
                 Slow::DropOldest => {
                     let lost = peer.leave_out(THROTTLED_BEHIND / 2, &self.log);
                     Counters::add(&self.counters.dropped_messages, lost);
                 }
-                Slow::Drop if behind > most || (since != 0 && now - since > PATIENCE_MS) => {
+                Slow::Drop if behind > most || !has_time => {
                     let parting = Parting { code: 1008, reason: format!("too slow: {behind} bytes behind") };
                     if peer.part_now(parting) {
                         Counters::add(&self.counters.dropped_clients, 1);

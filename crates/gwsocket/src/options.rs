@@ -86,7 +86,7 @@ pub struct ServerOptions {
 /// The policy for clients that do not keep up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum SlowOption {
-    /// Throttle it, and close it with code 1008 when it stays behind for 5 seconds or falls back by 16 MiB
+    /// Throttle it, and close it with code 1008 when it takes next to nothing for 5 seconds or falls back by 16 MiB
     Drop,
     /// Keep it, leave out the oldest messages that it has not got, and count them
     DropOldest,

@@ -58,8 +58,11 @@ pub(crate) struct Peer {
     pub(crate) pinged: AtomicU64,
     /// Nothing is read from it for the moment: it is throttled, or has to wait.
     pub(crate) unheard: AtomicBool,
-    /// Since when it has been too far behind; 0 while it is not.
+    /// Since when it has been too far behind, or since it was last looked at what it takes all the same; 0 while it is not.
     pub(crate) throttled: AtomicU64,
+    /// Bytes written to it; and how many they were at that time.
+    pub(crate) sent: AtomicU64,
+    sent_then: AtomicU64,
     /// It is parted from without waiting for what it has not got.
     hurried: AtomicBool,
     /// Its connection ends at once.
@@ -87,6 +90,8 @@ impl Peer {
             pinged: AtomicU64::new(0),
             unheard: AtomicBool::new(false),
             throttled: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            sent_then: AtomicU64::new(0),
             hurried: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
         }
@@ -181,6 +186,13 @@ impl Peer {
             + outgoing.letter_bytes as u64
             + self.in_hand.load(Ordering::Relaxed);
         Some((behind, outgoing.taken.offset))
+    }
+
+    /// Throttles it, or goes on with that; gives how many bytes it has taken since this was last done.
+    pub(crate) fn throttle(&self, now: u64) -> u64 {
+        self.throttled.store(now, Ordering::Relaxed);
+        let sent = self.sent.load(Ordering::Relaxed);
+        sent - self.sent_then.swap(sent, Ordering::Relaxed)
     }
 
     /// Leaves out the oldest messages, until about `keep` bytes are to be sent. Gives how many messages it left out.

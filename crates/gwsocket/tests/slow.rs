@@ -125,6 +125,29 @@ fn one_that_does_not_read_gets_the_newest() {
 }
 
 #[test]
+fn one_that_goes_on_reading_is_kept() {
+    let server = serve(slow(Slow::Drop));
+    let (mut fast, mut reading) = (Client::connect(server.port()), Client::connect(server.port()));
+    let idle = idler(server.port());
+    let count = 14_000;
+    broadcast(&server, &mut fast, 0..count);
+    until("both are throttled", || server.stats().throttled == 2);
+    // About a megabyte a second is slow, but not too slow.
+    let start = Instant::now();
+    for number in 0..count {
+        if number % 100 == 0 && start.elapsed() < Duration::from_secs(7) {
+            thread::sleep(Duration::from_millis(100));
+        }
+        reading.expect(BINARY, payload(number));
+    }
+    until("one is dropped", || server.stats().dropped_clients == 1);
+    assert!(start.elapsed() > Duration::from_secs(5));
+    server.broadcast(Kind::Text, b"on").expect("a message");
+    reading.expect(TEXT, "on");
+    drop(idle);
+}
+
+#[test]
 fn one_that_is_throttled_can_be_closed() {
     let server = serve(slow(Slow::Drop));
     let (mut fast, mut late) = (Client::connect(server.port()), idler(server.port()));
