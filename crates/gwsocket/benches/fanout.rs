@@ -12,8 +12,11 @@
 //! for the server's process, in its kernel too. A number behind `--` runs one load alone;
 //! `GWSOCKET_OPTIONS` has more options for the server.
 
+#[path = "../tests/support/mod.rs"]
+mod support;
+
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -22,6 +25,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use gwsocket::allow_descriptors;
+use support::client::shaken;
+use support::program::processor_time;
 use tokio::io::AsyncReadExt;
 
 /// Bytes of a message: a number, a time, and the rest of a tick.
@@ -125,10 +131,7 @@ fn ws() -> Option<Server> {
 impl Server {
     /// Seconds of processor time so far.
     fn processor(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("its statistics");
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-        let ticks = |index: usize| fields[index].parse::<f64>().expect("a number");
-        (ticks(11) + ticks(12)) / 100.0
+        processor_time(self.process.id())
     }
 
     fn memory(&self) -> f64 {
@@ -138,18 +141,8 @@ impl Server {
     }
 }
 
-fn connect(port: u16) -> std::net::TcpStream {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
-    let request = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    stream.write_all(request.as_bytes()).expect("a request");
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).expect("an answer");
-        answer.push(byte[0]);
-    }
-    assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
+fn connect(port: u16) -> TcpStream {
+    let stream = shaken(port);
     stream.set_nonblocking(true).expect("a stream that does not block");
     stream
 }
@@ -241,17 +234,6 @@ fn run(mut server: Server, load: &Load) -> Outcome {
     latencies.sort_by(f64::total_cmp);
     let _ = server.pipe.flush();
     Outcome { delivered: delivered.load(Ordering::Relaxed), processor, latencies, memory, all_memory }
-}
-
-/// A thousand clients are as many descriptors, here and in the server.
-fn allow_descriptors() {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both calls get the address of a variable of the type that they want.
-    unsafe {
-        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
-        limit.rlim_cur = limit.rlim_max;
-        libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
-    }
 }
 
 fn main() {

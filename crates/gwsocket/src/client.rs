@@ -19,9 +19,9 @@ use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 use tokio_websockets::{Message, WebSocketStream};
 
-use crate::event::{Event, EventKind, Put};
+use crate::event::Event;
 use crate::frame;
-use crate::hub::Hub;
+use crate::hub::{Hub, Kind};
 use crate::peer::{Next, Parting, Peer};
 use crate::socket::Conduit;
 use crate::stats::Counters;
@@ -235,41 +235,34 @@ impl Client {
         self.held_up
     }
 
-    /// Gives what the client sent to the events; where there is no room for now, the client is stuck with it.
+    /// Tells what the client sent; where there is no room for now, the client is stuck with it.
     fn tell(&mut self, event: Event) {
-        match self.hub.events.put(event, Some(&self.peer)) {
-            Put::Kept => {}
-            Put::Lost => Counters::add(&self.hub.counters.dropped_events, 1),
-            Put::Later(event) => self.stuck = Some(event),
-        }
+        self.stuck = self.hub.tell(event, Some(&self.peer));
     }
 
     /// Takes a message; an error is how the server parts from who sends such.
     fn receive(&mut self, message: Message) -> Result<(), Parting> {
-        let kind = match () {
-            () if message.is_text() => EventKind::Text,
-            () if message.is_binary() => EventKind::Binary,
-            () => {
-                if let Some((code, reason)) = message.as_close() {
-                    self.end_with(format!("close {} {reason}", u16::from(code)));
-                }
-                return Ok(());
-            }
+        if let Some((code, reason)) = message.as_close() {
+            self.end_with(format!("close {} {reason}", u16::from(code)));
+        }
+        let kind = match (message.is_text(), message.is_binary()) {
+            (true, _) => Kind::Text,
+            (_, true) => Kind::Binary,
+            _ => return Ok(()),
         };
         let payload = message.into_payload();
         // A payload is a part of the buffer that was read into, which a short one would keep as it waits.
         let data = if payload.len() < MOST_COPIED { Bytes::copy_from_slice(&payload) } else { payload.into() };
         // The library checks as bytes come, but not that a character is complete where the last fragment is empty.
-        if kind == EventKind::Text && simdutf8::basic::from_utf8(&data).is_err() {
+        if kind == Kind::Text && simdutf8::basic::from_utf8(&data).is_err() {
             return Err(Parting { code: 1007, reason: "a text is no UTF-8".to_owned() });
         }
         Counters::add(&self.hub.counters.messages_received, 1);
         Counters::add(&self.hub.counters.bytes_received, data.len() as u64);
         if self.hub.config.echo {
-            let opcode = if kind == EventKind::Text { frame::Opcode::Text } else { frame::Opcode::Binary };
-            self.peer.send(frame::single(opcode, &data), &self.hub.log);
+            self.peer.send(frame::single(kind.opcode(), &data), &self.hub.log);
         } else {
-            self.tell(Event { client: self.peer.id, kind, data });
+            self.tell(Event { client: self.peer.id, kind: kind.into(), data });
         }
         Ok(())
     }
@@ -430,10 +423,8 @@ impl Future for Client {
 impl Drop for Client {
     fn drop(&mut self) {
         // What waited for room was sent before the client went.
-        if let Some(event) = self.stuck.take()
-            && matches!(self.hub.events.put(event, None), Put::Lost)
-        {
-            Counters::add(&self.hub.counters.dropped_events, 1);
+        if let Some(event) = self.stuck.take() {
+            self.hub.tell(event, None);
         }
         self.hub.leave(&self.peer);
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use crate::hub::Kind;
 use crate::peer::Peer;
 
 /// How many bytes of events wait at most. What clients send beyond that waits with them, as long as events are being read.
@@ -42,6 +43,15 @@ impl EventKind {
             Self::Binary => 2,
             Self::Close => 8,
             Self::Open => 0x10,
+        }
+    }
+}
+
+impl From<Kind> for EventKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Text => Self::Text,
+            Kind::Binary => Self::Binary,
         }
     }
 }
@@ -84,6 +94,11 @@ struct Queue {
 }
 
 impl Queue {
+    /// Whether somebody reads events.
+    fn has_reader(&self) -> bool {
+        self.taken.is_some_and(|at| at.elapsed() < PATIENCE)
+    }
+
     /// Wakes the clients that wait for room.
     fn let_go(&mut self) {
         for peer in self.waiting.drain(..) {
@@ -128,7 +143,7 @@ impl Events {
         let mut queue = self.lock();
         let size = event.data.len() + OVERHEAD;
         if !queue.events.is_empty() && queue.bytes + size > ROOM {
-            if queue.closed || queue.taken.is_none_or(|at| at.elapsed() >= PATIENCE) {
+            if queue.closed || !queue.has_reader() {
                 return Put::Lost;
             }
             // That a client has come or gone takes little room, and must not be lost while there is a reader.
@@ -199,8 +214,7 @@ impl Events {
     /// Lets no client wait for a reader that has gone.
     pub(crate) fn tick(&self) {
         let mut queue = self.lock();
-        if queue.taken.is_some_and(|at| at.elapsed() >= PATIENCE) {
-            queue.taken = None;
+        if !queue.has_reader() {
             queue.let_go();
         }
     }
@@ -217,7 +231,7 @@ impl Events {
     /// Whether somebody who reads events has still some to read.
     pub(crate) fn are_wanted(&self) -> bool {
         let queue = self.lock();
-        !queue.events.is_empty() && queue.taken.is_some_and(|at| at.elapsed() < PATIENCE)
+        !queue.events.is_empty() && queue.has_reader()
     }
 
     fn raise(&self) {

@@ -188,14 +188,17 @@ fn check(head: &[u8], config: &Config) -> Result<Request, Refusal> {
     if request.version != Some(1) {
         return Err(Refusal::with(400, "a WebSocket begins with HTTP/1.1"));
     }
-    let header = |name: &str| {
-        let mut found = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
-        let value = found.next().and_then(|header| std::str::from_utf8(header.value).ok());
+    let named = |name: &'static str| {
+        let named = request.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+        named.map(|header| std::str::from_utf8(header.value).ok())
+    };
+    let header = |name| {
+        let mut found = named(name);
+        let value = found.next().flatten();
         if found.next().is_some() { None } else { value.map(str::trim) }
     };
-    let has = |name: &str, token: &str| {
-        let named = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
-        let mut values = named.filter_map(|header| std::str::from_utf8(header.value).ok());
+    let has = |name, token: &str| {
+        let mut values = named(name).flatten();
         values.any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
     };
     if header("host").is_none() {

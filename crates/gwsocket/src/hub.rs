@@ -123,7 +123,7 @@ impl Hub {
         drop(clients);
         Counters::add(&self.counters.opened, 1);
         let data = Bytes::copy_from_slice(peer.address.as_bytes());
-        self.tell(Event { client: id, kind: EventKind::Open, data });
+        self.tell(Event { client: id, kind: EventKind::Open, data }, None);
         Some(peer)
     }
 
@@ -132,12 +132,21 @@ impl Hub {
         peer.finish();
         self.clients_mut().remove(&peer.id);
         Counters::add(&self.counters.closed, 1);
-        self.tell(Event { client: peer.id, kind: EventKind::Close, data: Bytes::new() });
+        self.tell(Event { client: peer.id, kind: EventKind::Close, data: Bytes::new() }, None);
     }
 
-    fn tell(&self, event: Event) {
-        if !self.config.echo && matches!(self.events.put(event, None), Put::Lost) {
-            Counters::add(&self.counters.dropped_events, 1);
+    /// Tells what a client did. Gives the event back where the client, `waiter`, has to wait for room.
+    pub(crate) fn tell(&self, event: Event, waiter: Option<&Arc<Peer>>) -> Option<Event> {
+        if self.config.echo {
+            return None;
+        }
+        match self.events.put(event, waiter) {
+            Put::Kept => None,
+            Put::Lost => {
+                Counters::add(&self.counters.dropped_events, 1);
+                None
+            }
+            Put::Later(event) => Some(event),
         }
     }
 
@@ -160,18 +169,16 @@ impl Hub {
         }
     }
 
-    /// Broadcasts whole frames. Gives how many clients there are.
-    fn broadcast_frames(&self, frames: Bytes, count: u64) -> usize {
+    /// Broadcasts whole frames.
+    fn broadcast_frames(&self, frames: Bytes, count: u64) {
         let bytes = frames.len();
         self.log.append(frames, count);
-        let number = self.number_of_clients();
-        if self.rounds.broadcast(bytes, number, Instant::now()) {
+        if self.rounds.broadcast(bytes, self.number_of_clients(), Instant::now()) {
             self.wake_all();
         }
         if self.log.end() - self.reviewed.load(Ordering::Relaxed) > REVIEW_EVERY {
             self.review();
         }
-        number
     }
 
     /// Wakes the clients that sleep until there is something to send.
@@ -191,18 +198,14 @@ impl Hub {
     }
 
     /// Closes one client, when it has got what was sent to it.
-    pub(crate) fn close(&self, id: u32, code: u16, reason: &str) -> Result<()> {
-        if !frame::may_close_with(code) {
-            return Err(Error::CloseCode(code));
-        }
-        let parting = Parting { code, reason: reason.to_owned() };
+    pub(crate) fn close(&self, id: u32, parting: Parting) -> Result<()> {
         if self.peer(id)?.part(parting, &self.log) { Ok(()) } else { Err(Error::NoClient(id)) }
     }
 
     /// Closes all clients, who have got what was sent to them.
-    pub(crate) fn close_all(&self, code: u16, reason: &str) {
+    pub(crate) fn close_all(&self, parting: &Parting) {
         for peer in self.clients().values() {
-            peer.part(Parting { code, reason: reason.to_owned() }, &self.log);
+            peer.part(parting.clone(), &self.log);
         }
     }
 
@@ -354,28 +357,35 @@ impl<'a> Batch<'a> {
     /// A message for one.
     pub(crate) fn send(&mut self, id: u32, kind: Kind, payload: &[u8]) -> Result<()> {
         self.flush();
-        self.hub.send_frame(id, frame::single(kind.opcode(), payload))?;
+        self.missed(self.hub.send_frame(id, frame::single(kind.opcode(), payload)))?;
         self.count_in(payload);
         Ok(())
     }
 
     /// Closes one client, or all of them with id 0.
-    pub(crate) fn close(&mut self, id: u32, code: u16, reason: &str) -> Result<()> {
+    pub(crate) fn close(&mut self, id: u32, parting: Parting) -> Result<()> {
         self.flush();
         if id != 0 {
-            return self.hub.close(id, code, reason);
+            return self.missed(self.hub.close(id, parting));
         }
-        self.hub.close_all(code, reason);
+        self.hub.close_all(&parting);
         Ok(())
     }
 
-    /// Sends what there is. Gives how many clients there are.
-    pub(crate) fn flush(&mut self) -> usize {
-        if self.count == 0 {
-            return self.hub.number_of_clients();
+    /// Sends what there is.
+    pub(crate) fn flush(&mut self) {
+        if self.count > 0 {
+            let count = std::mem::take(&mut self.count);
+            self.hub.broadcast_frames(self.frames.split().freeze(), count);
         }
-        let count = std::mem::take(&mut self.count);
-        self.hub.broadcast_frames(self.frames.split().freeze(), count)
+    }
+
+    /// Counts what was for a client that is not there.
+    fn missed(&self, done: Result<()>) -> Result<()> {
+        if matches!(done, Err(Error::NoClient(_))) {
+            Counters::add(&self.hub.counters.no_client, 1);
+        }
+        done
     }
 
     fn count_in(&self, payload: &[u8]) {

@@ -13,7 +13,6 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::hub::Kind;
 use crate::server::Server;
-use crate::stats::Stats;
 
 /// What a server has done: `gwsocket_stats` in the header.
 #[repr(C)]
@@ -319,29 +318,8 @@ pub unsafe extern "C" fn gwsocket_get_stats(handle: c_int, stats: *mut CStats) -
             return Err(wrong("stats", "null"));
         }
         // SAFETY: by the caller's word.
-        unsafe { stats.write(CStats { counts: counts(&server.stats()) }) };
+        unsafe { stats.write(CStats { counts: server.stats().counts() }) };
         Ok(0)
     });
     outcome(told, -1)
-}
-
-/// The counters, in the header's order.
-fn counts(stats: &Stats) -> [u64; 15] {
-    [
-        stats.clients,
-        stats.opened,
-        stats.closed,
-        stats.refused,
-        stats.messages_in,
-        stats.bytes_in,
-        stats.messages_received,
-        stats.bytes_received,
-        stats.bytes_sent,
-        stats.throttled,
-        stats.dropped_clients,
-        stats.dropped_messages,
-        stats.dropped_events,
-        stats.no_client,
-        stats.bad_input,
-    ]
 }

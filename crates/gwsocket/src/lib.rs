@@ -37,7 +37,7 @@ pub use config::{Config, Listen, Slow, Tls};
 pub use error::{Error, Result};
 pub use event::{Event, EventKind};
 pub use hub::{Kind, MOST_BEHIND, THROTTLED_BEHIND};
-pub use server::Server;
+pub use server::{Server, allow_descriptors};
 pub use stats::Stats;
 
 /// The examples of the document.

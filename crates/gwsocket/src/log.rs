@@ -140,6 +140,7 @@ impl Log {
 
     /// Frees the pieces before `offset`, which no client wants any more.
     pub(crate) fn trim(&self, offset: u64) {
+        // Freed when the lock is open again.
         let mut freed = Vec::new();
         {
             let mut pieces = self.lock();

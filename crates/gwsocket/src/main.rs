@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 use gwsocket::options::Options;
 use gwsocket::pipes::{self, Report};
-use gwsocket::{Result, Server};
+use gwsocket::{Result, Server, allow_descriptors};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -45,18 +45,6 @@ async fn until_told(server: &Server, stats: Option<Duration>, mut terminate: Sig
             _ = ticks.tick() => if stats.is_some() {
                 eprintln!("gwsocket: {}", server.stats());
             },
-        }
-    }
-}
-
-/// A client is a descriptor: as many as the system lets this process have.
-fn allow_descriptors() {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both calls get the address of a variable of the type that they want.
-    unsafe {
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
-            limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
         }
     }
 }

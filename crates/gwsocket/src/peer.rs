@@ -8,6 +8,7 @@ use std::task::Waker;
 use atomic_waker::AtomicWaker;
 use bytes::Bytes;
 
+use crate::error::{Error, Result};
 use crate::frame;
 use crate::log::{Log, Position};
 
@@ -29,6 +30,17 @@ pub(crate) struct Parting {
     pub(crate) reason: String,
 }
 
+impl Parting {
+    /// One with a code that somebody has chosen.
+    pub(crate) fn new(code: u16, reason: &str) -> Result<Self> {
+        if frame::may_close_with(code) {
+            Ok(Self { code, reason: reason.to_owned() })
+        } else {
+            Err(Error::CloseCode(code))
+        }
+    }
+}
+
 #[derive(Default)]
 struct Outgoing {
     /// What it has taken of the broadcasts.
@@ -41,6 +53,16 @@ struct Outgoing {
     over: bool,
     /// Messages that were left out, as it was too slow.
     lost: u64,
+}
+
+impl Outgoing {
+    /// Nothing more is for this client but how it is parted from, if it is.
+    fn end(&mut self, parting: Option<Parting>) {
+        self.over = true;
+        self.letters.clear();
+        self.letter_bytes = 0;
+        self.parting = parting.map(|parting| (Position::default(), parting));
+    }
 }
 
 /// The shared half of a client; its task has the other.
@@ -160,10 +182,7 @@ impl Peer {
         if outgoing.over {
             return false;
         }
-        outgoing.over = true;
-        outgoing.letters.clear();
-        outgoing.letter_bytes = 0;
-        outgoing.parting = Some((Position::default(), parting));
+        outgoing.end(Some(parting));
         drop(outgoing);
         self.hurried.store(true, Ordering::SeqCst);
         self.wake();
@@ -279,8 +298,11 @@ impl Peer {
                 outgoing.over = true;
                 return outgoing.parting.take().map_or(Next::Nothing, |(_, parting)| Next::Last(parting));
             }
-            if some || outgoing.over {
-                return if some { Next::Frames } else { Next::Nothing };
+            if some {
+                return Next::Frames;
+            }
+            if outgoing.over {
+                return Next::Nothing;
             }
             let next = outgoing.letters.front().map(|letter| letter.after);
             let to = next.or(outgoing.parting.as_ref().map(|(after, _)| *after));
@@ -297,10 +319,6 @@ impl Peer {
 
     /// Nothing more is for this client.
     pub(crate) fn finish(&self) {
-        let mut outgoing = self.lock();
-        outgoing.over = true;
-        outgoing.letters.clear();
-        outgoing.letter_bytes = 0;
-        outgoing.parting = None;
+        self.lock().end(None);
     }
 }

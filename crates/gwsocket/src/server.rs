@@ -17,10 +17,10 @@ use crate::client::Client;
 use crate::config::{Config, Listen};
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::frame;
 use crate::handshake::{self, Admitted};
 use crate::hub::{Batch, Hub, Kind};
-use crate::socket::{Conduit, Socket};
+use crate::peer::Parting;
+use crate::socket::Socket;
 use crate::stats::{Counters, Stats};
 use crate::tls;
 
@@ -121,7 +121,8 @@ impl Server {
         self.hub.check(kind, payload)?;
         let mut batch = Batch::new(&self.hub);
         batch.broadcast(kind, payload);
-        Ok(batch.flush())
+        drop(batch);
+        Ok(self.hub.number_of_clients())
     }
 
     /// Sends a message to one client.
@@ -131,11 +132,7 @@ impl Server {
     /// [`Error::NoClient`], [`Error::TooLong`], [`Error::NotUtf8`].
     pub fn send(&self, client: u32, kind: Kind, payload: &[u8]) -> Result<()> {
         self.hub.check(kind, payload)?;
-        let sent = Batch::new(&self.hub).send(client, kind, payload);
-        if sent.is_err() {
-            Counters::add(&self.hub.counters.no_client, 1);
-        }
-        sent
+        Batch::new(&self.hub).send(client, kind, payload)
     }
 
     /// Closes a client with a code and a reason, when it has got what was sent to it before.
@@ -144,7 +141,7 @@ impl Server {
     ///
     /// [`Error::NoClient`]; [`Error::CloseCode`] for codes that no server may send.
     pub fn close(&self, client: u32, code: u16, reason: &str) -> Result<()> {
-        self.hub.close(client, code, reason)
+        self.hub.close(client, Parting::new(code, reason)?)
     }
 
     /// Closes all clients with a code and a reason, when they have got what was sent before.
@@ -153,10 +150,7 @@ impl Server {
     ///
     /// [`Error::CloseCode`].
     pub fn close_all(&self, code: u16, reason: &str) -> Result<()> {
-        if !frame::may_close_with(code) {
-            return Err(Error::CloseCode(code));
-        }
-        self.hub.close_all(code, reason);
+        self.hub.close_all(&Parting::new(code, reason)?);
         Ok(())
     }
 
@@ -197,17 +191,11 @@ impl Server {
     /// What [`Server::stop`] does, while others may hold the server.
     pub(crate) fn halt(&self) {
         self.hub.shut();
-        self.hub.close_all(1001, "the server stops");
-        let deadline = Instant::now() + STOPPING;
-        while self.hub.number_of_clients() > 0 && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        self.hub.close_all(&Parting { code: 1001, reason: "the server stops".to_owned() });
+        wait_while(STOPPING, || self.hub.number_of_clients() > 0);
         self.hub.abort_all();
         // Who reads events learns that the clients have gone.
-        let deadline = Instant::now() + TELLING;
-        while self.hub.events.are_wanted() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        wait_while(TELLING, || self.hub.events.are_wanted());
     }
 }
 
@@ -222,6 +210,26 @@ impl Drop for Server {
         if let Some(runtime) = self.runtime.take() {
             // Threads that wait for the standard input are left to it.
             runtime.shutdown_timeout(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Waits while something is so, for some time at most.
+fn wait_while(patience: Duration, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + patience;
+    while is_so() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Lets this process have as many descriptors as the system allows: a client is one.
+pub fn allow_descriptors() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls get the address of a variable of the type that they want.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
         }
     }
 }
@@ -363,6 +371,3 @@ async fn admit(hub: &Arc<Hub>, socket: Socket, address: &str, deadline: tokio::t
         }
     }
 }
-
-/// What clients are to [`Conduit`]s: the task of each holds one, so its size is the memory of an idle client.
-const _: () = assert!(size_of::<Conduit>() <= 128);

@@ -88,6 +88,9 @@ pub(crate) struct Conduit {
     received: bool,
 }
 
+// An idle client has one in its task.
+const _: () = assert!(size_of::<Conduit>() <= 128);
+
 impl Conduit {
     pub(crate) fn new(socket: Socket, ahead: Bytes) -> Self {
         Self { socket, ahead, outbox: BytesMut::new(), received: false }

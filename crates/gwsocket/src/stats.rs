@@ -21,6 +21,13 @@ macro_rules! counters {
             $($(#[$doc])* pub $name: u64,)*
         }
 
+        impl Stats {
+            /// All counts, in this order, which is that of `gwsocket_stats` in the header.
+            pub(crate) fn counts(&self) -> [u64; 1 + [$(stringify!($name)),*].len()] {
+                [self.clients, $(self.$name),*]
+            }
+        }
+
         impl Counters {
             pub(crate) fn read(&self, clients: usize) -> Stats {
                 Stats { clients: clients as u64, $($name: self.$name.load(Ordering::Relaxed),)* }

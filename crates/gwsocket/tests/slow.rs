@@ -3,14 +3,13 @@
 mod support;
 
 use std::fs;
-use std::io::Read;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use gwsocket::{EventKind, Kind, Server, Slow};
-use support::client::{BINARY, CLOSE, Client, Frame, TEXT, request, tcp};
+use support::client::{BINARY, CLOSE, Client, Frame, TEXT, request, shaken, tcp};
 use support::{event, scaled, serve, slow, until};
 
 /// Bytes of a message.
@@ -209,9 +208,7 @@ fn those_who_vanish_do_no_harm() {
     for round in 0..10 {
         let vanishing: Vec<TcpStream> = (0..5)
             .map(|_| {
-                let mut stream = tcp(server.port());
-                std::io::Write::write_all(&mut stream, request("").as_bytes()).expect("a request");
-                stream.read_exact(&mut [0; 12]).expect("an answer");
+                let stream = shaken(server.port());
                 // A reset instead of an end.
                 socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("no lingering");
                 stream

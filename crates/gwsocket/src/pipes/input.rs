@@ -11,6 +11,7 @@ use super::Report;
 use super::strict::{Item, Order, Parser};
 use crate::error::Error;
 use crate::hub::{Batch, Hub, Kind, Pacer};
+use crate::peer::Parting;
 use crate::stats::Counters;
 
 /// The largest message of plain mode: what a writer writes up to this size, it writes in one piece. Linux: `PIPE_BUF`.
@@ -134,7 +135,7 @@ impl Reader<'_> {
         match done {
             Ok(()) => {}
             // It may have gone while the message was on its way: that is no fault of the writer's.
-            Err(Error::NoClient(_)) => Counters::add(&self.hub.counters.no_client, 1),
+            Err(Error::NoClient(_)) => {}
             Err(error) => self.bad(at, format!("{error}; it is left out")),
         }
     }
@@ -187,16 +188,14 @@ fn cut_character(bytes: &[u8]) -> usize {
 
 /// Closes a client: with 1000, or as the payload says, which has the form of a close frame's.
 fn close(batch: &mut Batch<'_>, client: u32, payload: &[u8]) -> crate::Result<()> {
-    let Some((code, reason)) = payload.split_first_chunk() else {
-        return match payload {
-            [] => batch.close(client, 1000, ""),
-            _ => Err(Error::Option("a payload of one byte is no close code".to_owned())),
-        };
+    let parting = match payload.split_first_chunk() {
+        Some((code, reason)) => {
+            let reason =
+                std::str::from_utf8(reason).map_err(|error| Error::NotUtf8 { offset: 2 + error.valid_up_to() })?;
+            Parting::new(u16::from_be_bytes(*code), reason)?
+        }
+        None if payload.is_empty() => Parting::new(1000, "")?,
+        None => return Err(Error::Option("a payload of one byte is no close code".to_owned())),
     };
-    let reason = std::str::from_utf8(reason).map_err(|error| Error::NotUtf8 { offset: 2 + error.valid_up_to() })?;
-    let code = u16::from_be_bytes(*code);
-    if !crate::frame::may_close_with(code) {
-        return Err(Error::CloseCode(code));
-    }
-    batch.close(client, code, reason)
+    batch.close(client, parting)
 }

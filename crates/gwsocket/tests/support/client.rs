@@ -202,6 +202,20 @@ impl Client {
     }
 }
 
+/// A connection that has shaken hands, for those who read by themselves.
+pub(crate) fn shaken(port: u16) -> TcpStream {
+    let mut stream = tcp(port);
+    stream.write_all(request("").as_bytes()).expect("a request is sent");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("an answer");
+        answer.push(byte[0]);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&answer));
+    stream
+}
+
 pub(crate) fn tcp(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");

@@ -31,16 +31,10 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A configuration for a test: a port of 127.0.0.1 that the system chooses.
-pub(crate) fn config() -> Config {
+/// A server in this process, on a port of 127.0.0.1 that the system chooses.
+pub(crate) fn serve(change: impl FnOnce(&mut Config)) -> Server {
     let mut config = Config::default();
     config.listen = Listen::Tcp { addr: Some(Ipv4Addr::LOCALHOST.into()), port: 0 };
-    config
-}
-
-/// A server in this process.
-pub(crate) fn serve(change: impl FnOnce(&mut Config)) -> Server {
-    let mut config = config();
     change(&mut config);
     Server::open(config).expect("a server")
 }
@@ -55,7 +49,7 @@ pub(crate) fn event(server: &Server) -> Event {
     server.wait(PATIENCE).expect("an event")
 }
 
-/// A policy by name, for tables.
+/// A server's configuration with a policy, for [`serve`].
 pub(crate) fn slow(policy: Slow) -> impl FnOnce(&mut Config) {
     move |config| config.slow = policy
 }
