@@ -1,11 +1,15 @@
 //! Processes that fork while they prepare: parent and child both go on.
 
+#[path = "support/alone.rs"]
+mod alone;
 mod tiers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::{io, thread};
 
+use alone::alone;
 use jitcall::{Engine, Tier};
 use tiers::{Print, engines, leaves_out_threads_of_children};
 
@@ -68,14 +72,16 @@ fn prepared(engine: &Engine) -> Print {
     print
 }
 
-/// Runs `work` while other threads prepare in that engine and in ones of their own.
+/// Runs `work` while other threads prepare in that engine and in ones of their own. They have begun by then, and have
+/// ended when this returns.
 fn amid_preparation(engine: &Engine, work: impl FnOnce()) {
-    let done = AtomicBool::new(false);
+    let (begun, done) = (Barrier::new(4), AtomicBool::new(false));
     thread::scope(|scope| {
-        for number in 0..3 {
-            let (engine, done) = (engine, &done);
+        let threads = [1, 2, 3].map(|number| {
+            let (engine, begun, done) = (engine, &begun, &done);
             scope.spawn(move || {
-                let mut shape = 1_000_000 * (number + 1);
+                begun.wait();
+                let mut shape = 1_000_000 * number;
                 while !done.load(Ordering::Relaxed) {
                     let own = Engine::builder().tier(engine.tier()).build().unwrap();
                     for print in [Print::new(engine), Print::new(&own)] {
@@ -83,13 +89,16 @@ fn amid_preparation(engine: &Engine, work: impl FnOnce()) {
                     }
                     shape += 1;
                 }
-            });
-        }
+            })
+        });
+        begun.wait();
         // The threads have to be told even where the work fails.
         let outcome = catch_unwind(AssertUnwindSafe(work));
         done.store(true, Ordering::Relaxed);
-        if let Err(panic) = outcome {
-            std::panic::resume_unwind(panic);
+        // The scope itself waits for what threads do, not for their ends.
+        let threads = threads.map(|thread| thread.join());
+        for result in [outcome].into_iter().chain(threads) {
+            result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
     });
 }
@@ -176,41 +185,31 @@ fn a_child_may_drop_engines_and_make_others() {
     }
 }
 
-/// Whether a child of a process with threads can start any: not under qemu's user-mode emulation, which ends it.
-fn children_can_start_threads() -> bool {
-    if leaves_out_threads_of_children() {
-        return false;
-    }
-    let code = fork(|| thread::spawn(|| ()).join().is_ok(), || ());
-    if code != Ok(GOOD) {
-        println!("left out: threads of children, which this system ends ({code:?}) whatever they do");
-    }
-    code == Ok(GOOD)
-}
-
 #[test]
 fn a_child_may_start_threads() {
-    for engine in engines() {
-        let print = prepared(&engine);
-        amid_preparation(&engine, || {
-            let child = || {
-                let threads: Vec<_> = (0..3)
-                    .map(|number| {
-                        let (engine, print) = (engine.clone(), print.clone());
-                        let start = 5000 + 100 * number;
-                        thread::spawn(move || {
-                            (start..start + NEW).all(|shape| print.works(shape)) && engine.audit().is_ok()
-                        })
-                    })
-                    .collect();
-                threads.into_iter().all(|thread| thread.join().is_ok_and(|well| well))
-            };
-            if !children_can_start_threads() {
-                return;
-            }
-            for _ in 0..5 {
-                assert_eq!(fork(child, || ()), Ok(GOOD), "by {}", engine.tier());
-            }
-        });
+    if leaves_out_threads_of_children() {
+        return;
     }
+    alone("a_child_may_start_threads", || {
+        for engine in engines() {
+            let print = prepared(&engine);
+            amid_preparation(&engine, || {
+                let child = || {
+                    let threads: Vec<_> = (0..3)
+                        .map(|number| {
+                            let (engine, print) = (engine.clone(), print.clone());
+                            let start = 5000 + 100 * number;
+                            thread::spawn(move || {
+                                (start..start + NEW).all(|shape| print.works(shape)) && engine.audit().is_ok()
+                            })
+                        })
+                        .collect();
+                    threads.into_iter().all(|thread| thread.join().is_ok_and(|well| well))
+                };
+                for _ in 0..5 {
+                    assert_eq!(fork(child, || ()), Ok(GOOD), "by {}", engine.tier());
+                }
+            });
+        }
+    });
 }

@@ -1,9 +1,13 @@
 //! Calls on the threads of a pool: when they run, what comes back, and what happens where nobody waits.
 
+#[path = "support/alone.rs"]
+mod alone;
 mod tiers;
 
 use std::ffi::{CStr, c_void};
 use std::future::Future;
+use std::hint;
+use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -13,6 +17,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
+use alone::alone;
 use jitcall::{Engine, Errno, Error, Function, Object, OwnedValue, Pending, Pool, SubmitError, Type, Value};
 use tiers::{bind, engines, leaves_out_threads_of_children};
 
@@ -536,18 +541,6 @@ fn children_have_no_part_in_the_parents_pools() {
     }
 }
 
-/// Whether a child of a process with threads can start any: not under qemu's user-mode emulation, which ends it.
-fn children_can_start_threads() -> bool {
-    if leaves_out_threads_of_children() {
-        return false;
-    }
-    let started = in_child(Duration::from_secs(5), || thread::spawn(|| ()).join().is_ok());
-    if started != Ok(true) {
-        println!("left out: threads of children, which this system ends or stops ({started:?}) whatever they do");
-    }
-    started == Ok(true)
-}
-
 fn call_async(function: &Function, gate: &Gate, number: i32) -> Pending {
     // SAFETY: the tests declare their functions as they are.
     unsafe { function.call_async(vec![(&raw const *gate).into(), number.into()]).unwrap() }
@@ -555,11 +548,14 @@ fn call_async(function: &Function, gate: &Gate, number: i32) -> Pending {
 
 #[test]
 fn children_get_a_shared_pool_of_their_own() {
-    // Of two gates, since a thread may hold the lock of its own when the process forks.
-    let (pass, closed, gate) = (passing(Engine::global()), Gate::default(), Gate::default());
-    gate.open();
-    let busy = call_async(&pass, &closed, 1);
-    if children_can_start_threads() {
+    if leaves_out_threads_of_children() {
+        return;
+    }
+    alone("children_get_a_shared_pool_of_their_own", || {
+        // Of two gates, since a thread may hold the lock of its own when the process forks.
+        let (pass, closed, gate) = (passing(Engine::global()), Gate::default(), Gate::default());
+        gate.open();
+        let busy = call_async(&pass, &closed, 1);
         for _ in 0..5 {
             let child = in_child(PATIENCE, || {
                 let grandchild =
@@ -568,9 +564,42 @@ fn children_get_a_shared_pool_of_their_own() {
             });
             assert_eq!(child, Ok(true));
         }
+        closed.open();
+        assert_eq!(value(busy), Value::I32(1));
+    });
+}
+
+#[test]
+fn a_child_forked_while_pools_are_made_makes_its_own() {
+    const ROUNDS: usize = 200;
+    if leaves_out_threads_of_children() {
+        return;
     }
-    closed.open();
-    assert_eq!(value(busy), Value::I32(1));
+    alone("a_child_forked_while_pools_are_made_makes_its_own", || {
+        let (pass, gate) = (passing(Engine::global()), Gate::default());
+        gate.open();
+        let round = Barrier::new(2);
+        let outcomes: Vec<_> = thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    round.wait();
+                    // They are kept, since their threads may also not end while the process forks.
+                    (0..4).for_each(|_| mem::forget(pool(2, 1)));
+                }
+            });
+            let outcome = |number: usize| {
+                round.wait();
+                // At another moment each time.
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_micros(number as u64 % 50 * 5) {
+                    hint::spin_loop();
+                }
+                in_child(PATIENCE, || value(call_async(&pass, &gate, 2)) == Value::I32(2))
+            };
+            (0..ROUNDS).map(outcome).collect()
+        });
+        assert!(outcomes.iter().all(|outcome| *outcome == Ok(true)), "{outcomes:?}");
+    });
 }
 
 #[test]

@@ -12,13 +12,15 @@
 //! # Ok::<(), jitcall::Error>(())
 //! ```
 //!
-//! What it is for, and its limits, are described in `docs/async.md`. Arguments are checked and converted when a call is submitted, on the caller's thread; the call owns them until it is
-//! done. A [`Pending`] can be waited for, awaited, or left to a callback; [`Pool::completions_fd`] wakes event loops.
+//! What it is for, and its limits, are described in `docs/async.md`. Arguments are checked and converted when a call is
+//! submitted, on the caller's thread; the call owns them until it is done. A [`Pending`] can be waited for, awaited, or
+//! left to a callback; [`Pool::completions_fd`] wakes event loops.
 
 mod argument;
 mod pending;
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fmt;
 use std::fs::File;
 use std::io::Write;
@@ -27,7 +29,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
 pub use argument::{OwnedBuffer, OwnedValue};
@@ -293,17 +295,28 @@ impl Builder {
         if self.threads == 0 {
             return Err(Error::unsupported("a pool without threads"));
         }
-        // Installs the handlers by which a child knows that it is one.
-        drop(fork::lock());
         let queue = Queue { jobs: VecDeque::new(), idle: self.threads, closed: false };
         let (queue, work, completions) = (Mutex::new(queue), Condvar::new(), OnceLock::new());
         let shared = Arc::new(Shared { queue, work, limit: self.queue, completions });
+        // No fork until the threads have begun: the standard library locks what it knows of threads while one starts,
+        // and a child with that locked could start none. It is also by this lock's handlers that a child knows itself.
+        let no_fork = fork::lock();
         let mut pool = Pool { shared, threads: Vec::new(), origin: Generation::now() };
-        for number in 1..=self.threads {
-            let shared = Arc::clone(&pool.shared);
+        let (begun, all_have_begun) = mpsc::channel::<Infallible>();
+        let started = (1..=self.threads).try_for_each(|number| {
+            let (shared, begun) = (Arc::clone(&pool.shared), begun.clone());
             let thread = thread::Builder::new().name(format!("jitcall-{number}")).stack_size(STACK);
-            pool.threads.push(thread.spawn(move || shared.work()).map_err(|source| Error::Thread { source })?);
-        }
+            let work = move || {
+                drop(begun);
+                shared.work();
+            };
+            thread.spawn(work).map(|thread| pool.threads.push(thread)).map_err(|source| Error::Thread { source })
+        });
+        drop(begun);
+        // Nothing is sent: the channel is closed once each thread has dropped its end.
+        let _ = all_have_begun.recv();
+        drop(no_fork);
+        started?;
         Ok(pool)
     }
 }
