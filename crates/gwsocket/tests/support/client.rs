@@ -138,8 +138,12 @@ impl Client {
             self.buffer.resize(start + 64 * 1024, 0);
             let read = self.stream.read(&mut self.buffer[start..]);
             self.buffer.truncate(start + read.as_ref().map_or(0, |n| *n));
-            if read? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+            match read {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                // The process was stopped, and goes on: reads with a time limit do not do so by themselves.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
         let bytes = self.buffer[self.used..][..length].to_vec();
