@@ -3,6 +3,8 @@
 #[path = "support/compile.rs"]
 #[allow(dead_code, reason = "only temporary folders are wanted here")]
 mod compile;
+#[path = "support/emulated.rs"]
+mod emulated;
 mod tiers;
 
 use std::collections::HashMap;
@@ -11,7 +13,6 @@ use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use compile::Folder;
@@ -57,25 +58,14 @@ fn make(engine: &Engine, declaration: &str) -> Function {
     bind(engine, nothing as *const c_void, declaration)
 }
 
-/// A command that runs this program: directly, or in the emulator that runs it where the machine itself cannot.
-fn this_program() -> (Command, bool) {
-    static EMULATED: OnceLock<bool> = OnceLock::new();
-    let program = std::env::current_exe().unwrap();
-    let emulated = || {
-        let attempt = Command::new(&program).arg("--list").output();
-        attempt.map_or(true, |output| !output.status.success())
-    };
-    if !*EMULATED.get_or_init(emulated) {
-        return (Command::new(program), false);
-    }
-    let mut command = Command::new("qemu-aarch64");
-    command.args(["-L", "/usr/aarch64-linux-gnu"]).arg(program);
-    (command, true)
+/// The path of this program.
+fn this_program() -> PathBuf {
+    std::env::current_exe().expect("the path of the test")
 }
 
 /// Runs a child, and gives its number and what it wrote.
 fn run(role: &str, profile: &str, folder: &Path) -> (u32, Output) {
-    let (mut command, _) = this_program();
+    let mut command = emulated::command(this_program());
     command.args(["--exact", "child", "--nocapture"]).current_dir(folder);
     command.env(ROLE, role).env(PROFILE_VARIABLE, profile).env_remove("JITDUMPDIR");
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -344,7 +334,7 @@ fn files_that_cannot_be_written_are_reported() {
         return;
     }
     let folder = Folder::new();
-    let (mut command, _) = this_program();
+    let mut command = emulated::command(this_program());
     command.args(["--exact", "child", "--nocapture"]).current_dir(folder.path());
     command.env(ROLE, "make").env(PROFILE_VARIABLE, "jitdump").env("JITDUMPDIR", folder.path().join("missing"));
     let output = command.output().unwrap();
@@ -357,9 +347,8 @@ fn files_that_cannot_be_written_are_reported() {
 /// Debuggers cannot be run on emulated programs; what they would find there is checked by the unit tests.
 #[test]
 fn gdb_names_stubs_and_unwinds_them() {
-    let (command, emulated) = this_program();
     let found = Command::new("gdb").arg("--version").output().is_ok_and(|output| output.status.success());
-    if !has_jit() || emulated || !found {
+    if !has_jit() || emulated::is_emulated(this_program()) || !found {
         println!("left out: gdb is not installed, or the program is emulated");
         return;
     }
@@ -367,7 +356,7 @@ fn gdb_names_stubs_and_unwinds_them() {
     let commands = ["set disable-randomization off", "set debuginfod enabled off", "run", "backtrace"];
     let mut gdb = Command::new("gdb");
     gdb.args(["-nx", "-batch"]).args(commands.iter().flat_map(|command| ["-ex", command]));
-    gdb.arg("--args").arg(command.get_program()).args(["--exact", "child", "--nocapture"]);
+    gdb.arg("--args").arg(this_program()).args(["--exact", "child", "--nocapture"]);
     gdb.current_dir(folder.path()).env(ROLE, "crash").env(PROFILE_VARIABLE, "gdb");
     let output = gdb.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -386,8 +375,7 @@ fn gdb_names_stubs_and_unwinds_them() {
 /// Processes cannot be recorded everywhere, nor emulated ones anywhere.
 #[test]
 fn perf_finds_stubs_by_their_jitdump() {
-    let (command, emulated) = this_program();
-    if !has_jit() || emulated {
+    if !has_jit() || emulated::is_emulated(this_program()) {
         println!("left out: perf would record the emulator");
         return;
     }
@@ -400,7 +388,7 @@ fn perf_finds_stubs_by_their_jitdump() {
         perf
     };
     let mut record = perf("record -q -k mono -e cpu-clock:u -o recorded --");
-    let recorded = record.arg(command.get_program()).args(["--exact", "child"]).output();
+    let recorded = record.arg(this_program()).args(["--exact", "child"]).output();
     match recorded {
         Ok(output) if output.status.success() => {}
         Ok(output) => return println!("left out: {}", String::from_utf8_lossy(&output.stderr)),

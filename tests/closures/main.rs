@@ -2,6 +2,8 @@
 //!
 //! `tests/signatures.rs` compares closures of random signatures with C compilers; `tests/entries.rs` counts entries.
 
+#[path = "../support/alone.rs"]
+mod alone;
 #[path = "../support/child.rs"]
 mod child;
 #[path = "../support/compile.rs"]

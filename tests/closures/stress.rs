@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use jitcall::closure::catch;
 use jitcall::{CallbackInterface, Engine, SharedClosure};
 
+use crate::alone::alone;
 use crate::child::in_child;
 use crate::kinds::{Any, of_int};
 use crate::tiers::engines;
@@ -103,29 +104,31 @@ fn threads_make_call_and_drop() {
 
 #[test]
 fn processes_fork_meanwhile() {
-    for engine in engines() {
-        let interfaces = interfaces(&engine);
-        let kept = of_int(&interfaces[0], |x| x * 3);
-        let check_kept = |kept: &[(&str, Any<'_>)]| {
-            for (kind, closure) in kept {
-                // SAFETY: that is its type.
-                let f: extern "C" fn(i32) -> i32 = unsafe { function(closure.as_ptr()) };
-                assert_eq!(f(7), 21, "{kind}");
-            }
-        };
-        amid_closures(&interfaces, || {
-            let start = Instant::now();
-            let mut forks = 0;
-            while forks < 5 || start.elapsed() < seconds() / 2 {
-                let (status, output) = in_child(|| {
+    alone("stress::processes_fork_meanwhile", || {
+        for engine in engines() {
+            let interfaces = interfaces(&engine);
+            let kept = of_int(&interfaces[0], |x| x * 3);
+            let check_kept = |kept: &[(&str, Any<'_>)]| {
+                for (kind, closure) in kept {
+                    // SAFETY: that is its type.
+                    let f: extern "C" fn(i32) -> i32 = unsafe { function(closure.as_ptr()) };
+                    assert_eq!(f(7), 21, "{kind}");
+                }
+            };
+            amid_closures(&interfaces, || {
+                let start = Instant::now();
+                let mut forks = 0;
+                while forks < 5 || start.elapsed() < seconds() / 2 {
+                    let (status, output) = in_child(|| {
+                        check_kept(&kept);
+                        (0..20).for_each(|number| round(&interfaces, number));
+                        check_kept(&kept);
+                    });
+                    assert!(status.success(), "by {}: {status}, {output}", engine.tier());
                     check_kept(&kept);
-                    (0..20).for_each(|number| round(&interfaces, number));
-                    check_kept(&kept);
-                });
-                assert!(status.success(), "by {}: {status}, {output}", engine.tier());
-                check_kept(&kept);
-                forks += 1;
-            }
-        });
-    }
+                    forks += 1;
+                }
+            });
+        }
+    });
 }

@@ -5,6 +5,7 @@ use std::sync::{LazyLock, Mutex};
 
 use jitcall::{Library, Value};
 
+use crate::alone::alone;
 use crate::child::in_child;
 use crate::compile::Compiler;
 use crate::kinds::{Any, of_int, typed};
@@ -62,20 +63,22 @@ const THROWER: &str = r#"extern "C" void throw_number(int number) { throw number
 #[test]
 fn exceptions_in_handlers_end_the_process() {
     static LIBRARY: LazyLock<Library> = LazyLock::new(|| c::compiled(Compiler::cxx_from_env(), THROWER));
-    for engine in engines() {
-        let call_back = find(&engine, c::library(), c::CALL_BACK);
-        let throw = find(&engine, &LIBRARY, "void throw_number(int)").typed::<(i32,), ()>().unwrap();
-        let closure = interface(&engine, "int f(int)").typed(|x: i32| -> i32 {
-            // SAFETY: that is how it is declared.
-            unsafe { throw.call((x,)) };
-            x
-        });
-        let closure = closure.unwrap();
-        let (status, output) = in_child(|| {
-            // SAFETY: as above.
-            let _ = unsafe { call_back.call(&[closure.value(), 1.into()]) };
-        });
-        assert_eq!(status.signal(), Some(libc::SIGABRT), "by {}: {status}, {output}", engine.tier());
-        assert!(output.contains("Rust cannot catch foreign exceptions"), "by {}: {output}", engine.tier());
-    }
+    alone("unwinding::exceptions_in_handlers_end_the_process", || {
+        for engine in engines() {
+            let call_back = find(&engine, c::library(), c::CALL_BACK);
+            let throw = find(&engine, &LIBRARY, "void throw_number(int)").typed::<(i32,), ()>().unwrap();
+            let closure = interface(&engine, "int f(int)").typed(|x: i32| -> i32 {
+                // SAFETY: that is how it is declared.
+                unsafe { throw.call((x,)) };
+                x
+            });
+            let closure = closure.unwrap();
+            let (status, output) = in_child(|| {
+                // SAFETY: as above.
+                let _ = unsafe { call_back.call(&[closure.value(), 1.into()]) };
+            });
+            assert_eq!(status.signal(), Some(libc::SIGABRT), "by {}: {status}, {output}", engine.tier());
+            assert!(output.contains("Rust cannot catch foreign exceptions"), "by {}: {output}", engine.tier());
+        }
+    });
 }

@@ -1,6 +1,7 @@
 //! The program under test.
 
-pub(crate) mod emulated;
+#[path = "../../../../tests/support/emulated.rs"]
+mod emulated;
 
 use std::process::Command;
 

@@ -1,6 +1,6 @@
 //! The program `gwsocket`, with pipes in a folder of its own.
 
-#[path = "../../../cli/tests/program/emulated.rs"]
+#[path = "../../../../tests/support/emulated.rs"]
 mod emulated;
 
 use std::fs::{self, File, OpenOptions};
