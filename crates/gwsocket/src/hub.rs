@@ -101,10 +101,12 @@ impl Hub {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.counters.read(self.clients().len())
+        let clients = self.clients();
+        self.counters.read(clients.len())
     }
 
-    // Clients that come and go.
+    // Clients that come and go. The table, the counts and the events change together, under the table's lock: who finds one
+    // changed finds all.
 
     /// Lets a client in, who gets everything that is broadcast from now on. `None`: there is no room.
     pub(crate) fn enter(&self, address: String) -> Option<Arc<Peer>> {
@@ -120,7 +122,6 @@ impl Hub {
         };
         let peer = Arc::new(Peer::new(id, address, self.log.tail(), self.now()));
         clients.insert(id, Arc::clone(&peer));
-        drop(clients);
         Counters::add(&self.counters.opened, 1);
         let data = Bytes::copy_from_slice(peer.address.as_bytes());
         self.tell(Event { client: id, kind: EventKind::Open, data }, None);
@@ -130,7 +131,8 @@ impl Hub {
     /// A client has gone.
     pub(crate) fn leave(&self, peer: &Peer) {
         peer.finish();
-        self.clients_mut().remove(&peer.id);
+        let mut clients = self.clients_mut();
+        clients.remove(&peer.id);
         Counters::add(&self.counters.closed, 1);
         self.tell(Event { client: peer.id, kind: EventKind::Close, data: Bytes::new() }, None);
     }
