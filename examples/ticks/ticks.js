@@ -102,12 +102,14 @@ const ticking = setInterval(() => {
 }, Math.max(1, 1000 / options.rate));
 const telling = setInterval(tell, 1000);
 
-if (options.seconds < Infinity) {
-  setTimeout(() => {
-    clearInterval(ticking);
-    clearInterval(telling);
-    os.setReadHandler(gw.gwsocket_fd(server), null);
-    // Clients are told that the server goes away.
-    gw.gwsocket_close(server);
-  }, options.seconds * 1000);
+// Clients are told when the server goes away.
+function stop() {
+  clearInterval(ticking);
+  clearInterval(telling);
+  clearTimeout(ending);
+  os.setReadHandler(gw.gwsocket_fd(server), null);
+  gw.gwsocket_close(server);
 }
+let ending;
+if (options.seconds < Infinity) ending = setTimeout(stop, options.seconds * 1000);
+for (const signal of [os.SIGINT, os.SIGTERM]) os.signal(signal, stop);

@@ -10,7 +10,8 @@ mod program;
 mod terminal;
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
@@ -162,6 +163,58 @@ fn jobs_timers_and_descriptors_take_turns() {
     ]);
     assert!(failure(&run(&["-e", "setTimeout('text')"], "")).starts_with("error: TypeError: not a function\n"));
     assert!(failure(&run(&["-e", "os.setReadHandler(0, 1)"], "")).starts_with("error: TypeError: not a function\n"));
+}
+
+#[test]
+fn signals_run_functions() {
+    assert_prints(&[
+        // One that has come is handled before the end, though nothing is left to wait for.
+        (
+            "os.signal(os.SIGUSR1, () => print('first')); os.signal(os.SIGUSR1, () => print('handled'));
+             os.kill(os.getpid(), os.SIGUSR1); print('later')",
+            "later\nhandled\n",
+        ),
+        // A timer that is not due is interrupted, and goes on.
+        (
+            "os.signal(os.SIGALRM, () => { print('alarm'); clearTimeout(id) });
+             const id = setTimeout(() => print('never'), 60_000); ffi.dlopen(null).func('unsigned alarm(unsigned)')(1)",
+            "alarm\n",
+        ),
+        ("os.signal(os.SIGTERM, undefined); os.kill(os.getpid(), os.SIGTERM); print('ignored')", "ignored\n"),
+        // Functions that wait for a signal do not keep the program.
+        ("os.signal(os.SIGINT, () => {}); os.signal(os.SIGINT, () => print('never'))", ""),
+    ]);
+    let output =
+        run(&["-e", "os.signal(os.SIGTERM, print); os.signal(os.SIGTERM, null); os.kill(os.getpid(), os.SIGTERM)"], "");
+    assert_eq!(output.status.signal(), Some(libc::SIGTERM));
+    for (source, expected) in [
+        ("os.signal(os.SIGSEGV, print)", "error: RangeError: signal 11 cannot be set: "),
+        ("os.signal(9, print)", "error: RangeError: signal 9 cannot be set: "),
+        ("os.signal(0, null)", "error: RangeError: signal 0 cannot be set: "),
+        ("os.signal(os.SIGINT, 1)", "error: TypeError: not a function\n"),
+    ] {
+        let failure = failure(&run(&["-e", source], ""));
+        assert!(failure.starts_with(expected), "{source}: {failure}");
+    }
+}
+
+#[test]
+fn what_is_printed_is_to_be_had_while_a_script_waits() {
+    let mut child = program::jitcall()
+        .args([
+            "js",
+            "-e",
+            "print('ready'); os.signal(os.SIGTERM, () => clearInterval(id)); const id = setInterval(() => {}, 60_000)",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().expect("an output")).read_line(&mut line).expect("a line");
+    assert_eq!(line, "ready\n");
+    // SAFETY: the child has not been waited for.
+    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+    assert!(child.wait().expect("it ends").success());
 }
 
 #[test]

@@ -1,12 +1,12 @@
-//! The event loop: timers, descriptors, promises.
+//! The event loop: timers, descriptors, signals, promises.
 //!
-//! A round waits until a timer is due or a descriptor is ready, then runs the functions of all that are, one by one.
-//! After each of them the pending jobs (promise reactions, microtasks) run, and rejections that nothing handles end
-//! the run. It ends by itself where no job, timer or descriptor is left.
+//! A round waits until a timer is due, a descriptor is ready or a signal has come, then runs the functions of all that
+//! are, one by one. After each of them the pending jobs (promise reactions, microtasks) run, and rejections that nothing
+//! handles end the run. It ends by itself where no job, timer or descriptor is left.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::os::fd::RawFd;
 use std::ptr;
 use std::time::{Duration, Instant};
@@ -17,6 +17,8 @@ use rquickjs_sys as qjs;
 use crate::engine::{Context, Kept, PromiseState, Value};
 use crate::host::Host;
 use crate::report::{self, Error};
+use crate::signals;
+use crate::standard::stdio::Stream;
 
 /// What of a descriptor a function waits for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +52,7 @@ pub(crate) struct State {
     timers: RefCell<BTreeMap<(Instant, TimerId), Timer>>,
     last_timer: Cell<TimerId>,
     handlers: RefCell<BTreeMap<(RawFd, Direction), Kept>>,
+    signals: RefCell<BTreeMap<c_int, Kept>>,
     /// Rejected promises that nothing handles so far, with their reasons.
     rejections: RefCell<Vec<(Kept, Kept)>>,
 }
@@ -58,6 +61,7 @@ pub(crate) struct State {
 enum Task {
     Timer((Instant, TimerId)),
     Handler((RawFd, Direction)),
+    Signal(c_int),
 }
 
 /// What waiting came to.
@@ -72,7 +76,12 @@ impl State {
     /// Lets go of all values.
     pub(crate) fn clear(&self) {
         // Each table is taken out before its values end, as an end may come back to this state.
-        drop((self.timers.take(), self.handlers.take(), self.rejections.take()));
+        let signals = self.signals.take();
+        for signal in signals.keys() {
+            // It was set before, so it can be set.
+            let _ = signals::set(*signal, signals::Action::Default);
+        }
+        drop((self.timers.take(), self.handlers.take(), signals, self.rejections.take()));
     }
 
     pub(crate) fn add_timer<'js>(
@@ -111,20 +120,44 @@ impl State {
         drop(previous);
     }
 
+    /// Sets the function that a signal runs. That there is one leaves nothing to wait for.
+    pub(crate) fn set_signal(&self, signal: c_int, function: Option<Value<'_>>) {
+        let mut signals = self.signals.borrow_mut();
+        let previous = match function {
+            Some(function) => signals.insert(signal, function.keep()),
+            None => signals.remove(&signal),
+        };
+        drop(signals);
+        drop(previous);
+    }
+
     /// Waits until something is to be done, or `wake` can be read from.
     fn wait(&self, wake: Option<RawFd>) -> io::Result<Wait> {
+        let noted = signals::take(self.signals.borrow().keys().copied());
+        if !noted.is_empty() {
+            return Ok(Wait::Tasks(noted.into_iter().map(Task::Signal).collect()));
+        }
         let next_timer = self.timers.borrow().keys().next().map(|(due, _)| *due);
         let keys: Vec<(RawFd, Direction)> = self.handlers.borrow().keys().copied().collect();
-        let waited = keys.iter().map(|(fd, direction)| (*fd, direction.events()));
-        let mut entries: Vec<libc::pollfd> = waited
-            .chain(wake.map(|fd| (fd, libc::POLLIN)))
-            .map(|(fd, events)| libc::pollfd { fd, events, revents: 0 })
-            .collect();
-        if entries.is_empty() && next_timer.is_none() {
+        if keys.is_empty() && next_timer.is_none() && wake.is_none() {
             return Ok(Wait::Idle);
         }
+        // What was printed is to be had while this waits.
+        if next_timer.is_none_or(|due| due > Instant::now()) {
+            Stream::output().flush();
+        }
 
+        let bell = (!self.signals.borrow().is_empty()).then(signals::bell);
+        let waited = keys.iter().map(|(fd, direction)| (*fd, direction.events()));
+        let mut entries: Vec<libc::pollfd> = waited
+            .chain(bell.into_iter().chain(wake).map(|fd| (fd, libc::POLLIN)))
+            .map(|(fd, events)| libc::pollfd { fd, events, revents: 0 })
+            .collect();
         poll(&mut entries, next_timer)?;
+        if bell.is_some() && entries[keys.len()].revents != 0 {
+            // The next round finds which signals have come.
+            signals::silence();
+        }
         if wake.is_some() && entries.last().is_some_and(|entry| entry.revents != 0) {
             return Ok(Wait::Woken);
         }
@@ -139,10 +172,8 @@ impl State {
     /// The function of a task and its arguments, unless what ran before it took it back.
     fn take<'js>(&self, task: &Task, context: Context<'js>) -> Option<(Value<'js>, Vec<Value<'js>>)> {
         match task {
-            Task::Handler(key) => {
-                let handlers = self.handlers.borrow();
-                handlers.get(key).map(|function| (function.get(context), Vec::new()))
-            }
+            Task::Handler(key) => Self::function(&self.handlers, key, context),
+            Task::Signal(signal) => Self::function(&self.signals, signal, context),
             Task::Timer(key) => {
                 let mut timers = self.timers.borrow_mut();
                 let timer = timers.remove(key)?;
@@ -154,6 +185,14 @@ impl State {
                 Some(call)
             }
         }
+    }
+
+    fn function<'js, K: Ord>(
+        table: &RefCell<BTreeMap<K, Kept>>,
+        key: &K,
+        context: Context<'js>,
+    ) -> Option<(Value<'js>, Vec<Value<'js>>)> {
+        table.borrow().get(key).map(|function| (function.get(context), Vec::new()))
     }
 
     /// Forgets that a promise was rejected, as something has handled it.

@@ -19,6 +19,7 @@ mod module_loader;
 mod os;
 mod prompt;
 mod report;
+mod signals;
 mod standard;
 mod timers;
 

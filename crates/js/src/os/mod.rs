@@ -23,6 +23,7 @@ const FUNCTIONS: &[Export] = &[
     Export::function(c"dup2", 2, descriptor::dup2),
     Export::function(c"setReadHandler", 2, set_read_handler),
     Export::function(c"setWriteHandler", 2, set_write_handler),
+    Export::function(c"signal", 2, process::signal),
     Export::function(c"remove", 1, path::remove),
     Export::function(c"rename", 2, path::rename),
     Export::function(c"mkdir", 1, path::mkdir),

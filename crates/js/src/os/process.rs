@@ -7,6 +7,7 @@ use std::{env, mem, process, thread};
 use super::{errno, status};
 use crate::engine::{Arguments, Context, Outcome};
 use crate::host::Host;
+use crate::signals::{self, Action};
 
 pub(super) fn getpid<'js>(context: Context<'js>, _: Arguments<'_, 'js>) -> Outcome<'js> {
     Ok(context.integer(process::id().into()))
@@ -16,6 +17,22 @@ pub(super) fn kill<'js>(context: Context<'js>, arguments: Arguments<'_, 'js>) ->
     let (process, signal) = (arguments.get(0).to_i32()?, arguments.get(1).to_i32()?);
     // SAFETY: it takes any values.
     status(context, unsafe { libc::kill(process, signal) })
+}
+
+/// Lets a function be called when a signal comes; null gives back what the system does then, undefined does nothing.
+pub(super) fn signal<'js>(context: Context<'js>, arguments: Arguments<'_, 'js>) -> Outcome<'js> {
+    let (signal, function) = (arguments.get(0).to_i32()?, arguments.get(1));
+    let action = match &function {
+        function if function.is_null() => Action::Default,
+        function if function.is_undefined() => Action::Ignore,
+        function if function.is_function() => Action::Note,
+        _ => return Err(context.throw_type_error("not a function")),
+    };
+    if let Err(error) = signals::set(signal, action) {
+        return Err(context.throw_range_error(&format!("signal {signal} cannot be set: {error}")));
+    }
+    Host::of(context).events().set_signal(signal, (action == Action::Note).then_some(function));
+    Ok(context.undefined())
 }
 
 /// `[process or negative errno, status]`.
