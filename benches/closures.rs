@@ -1,10 +1,10 @@
 //! Closures: preparing a signature, making and freeing one, and the memory that each takes.
 
+#[path = "support/memory.rs"]
+mod memory;
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use jitcall::closure::{Arguments, Outcome};
@@ -13,34 +13,6 @@ use support::ThreadTime;
 
 /// How many closures are alive when they are weighed.
 const ALIVE: usize = 10_000;
-
-/// The system's allocator, which counts the bytes that are in use.
-struct Counting;
-
-/// It is changed without an atomic instruction, which would take as long as an allocation: only one thread runs.
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-
-fn add(bytes: usize) {
-    IN_USE.store(IN_USE.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed);
-}
-
-// SAFETY: everything is left to the system's allocator; `realloc` falls back on these.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        add(layout.size());
-        // SAFETY: the caller keeps the same promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        add(layout.size().wrapping_neg());
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn signature() -> Signature {
     Signature::parse("int callback(int, int)").expect("the declaration is valid")
@@ -70,9 +42,9 @@ fn weigh() {
     let mut closures = Vec::with_capacity(ALIVE);
     // The first one maps a block, and makes what its thread keeps.
     drop(slots(&interface, 0));
-    let heap_before = IN_USE.load(Ordering::Relaxed);
+    let heap_before = memory::in_use();
     closures.extend((0..ALIVE).map(|number| slots(&interface, number as i64)));
-    let heap = IN_USE.load(Ordering::Relaxed) - heap_before;
+    let heap = memory::in_use() - heap_before;
     let entries = engine.statistics().entry_bytes;
     let each = |bytes: usize| bytes as f64 / ALIVE as f64;
     println!("memory for each of {ALIVE} closures that capture a word, in bytes:");

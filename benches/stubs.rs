@@ -1,10 +1,10 @@
 //! Stubs: making one for a new shape, finding one for a known shape, and the memory that each takes.
 
+#[path = "support/memory.rs"]
+mod memory;
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use jitcall::abi::{Convention, Plan};
@@ -16,34 +16,6 @@ const SHAPES: usize = 1000;
 
 /// Parameters whose shapes all differ.
 const TYPES: [Type; 4] = [Type::I32, Type::I64, Type::F32, Type::F64];
-
-/// The system's allocator, which counts the bytes that are in use.
-struct Counting;
-
-/// It is changed without an atomic instruction, which would take as long as an allocation: only one thread runs.
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-
-fn add(bytes: usize) {
-    IN_USE.store(IN_USE.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed);
-}
-
-// SAFETY: everything is left to the system's allocator; `realloc` falls back on these.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        add(layout.size());
-        // SAFETY: the caller keeps the same promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        add(layout.size().wrapping_neg());
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn signature(parameters: impl IntoIterator<Item = Type>) -> Signature {
     Signature::new(Type::I32, parameters).expect("scalars can be passed")
@@ -64,12 +36,12 @@ fn prepare(engine: &Engine, signature: &Signature) -> CallInterface {
 
 /// Says how much memory the shapes take, interfaces apart.
 fn weigh(signatures: &[Signature]) {
-    let before = IN_USE.load(Ordering::Relaxed);
+    let before = memory::in_use();
     let engine = engine();
     signatures.iter().for_each(|signature| drop(prepare(&engine, signature)));
     let statistics = engine.statistics();
     assert_eq!(statistics.stubs, SHAPES);
-    let heap = IN_USE.load(Ordering::Relaxed) - before;
+    let heap = memory::in_use() - before;
     let each = |bytes: usize| bytes as f64 / SHAPES as f64;
     println!("memory for each of {SHAPES} shapes, in bytes:");
     println!("  code {:.1}, mapped for it {:.1}", each(statistics.code_bytes), each(statistics.mapped_bytes));
