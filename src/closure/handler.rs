@@ -132,20 +132,14 @@ slot_handlers!(Reentrant: Fn Exclusive: FnMut Shared: Fn);
 impl<H: SlotHandler> SlotRunner for BySlots<H> {
     #[inline(always)]
     unsafe fn run(state: *const State, slots: *const Slot, result: *mut u8) {
-        // SAFETY: said by the caller: the state is there.
-        let state = unsafe { NonNull::new_unchecked(state.cast_mut()) };
-        // SAFETY: said by the caller; `execute` sees to it that the handler may run.
+        // SAFETY: said by the caller.
         unsafe {
-            execute::<H, ()>(
-                state,
-                move |state| state.interface().write_default(result),
-                move |state| {
-                    let callback = PhantomData;
-                    let outcome = Outcome { result, callback: PhantomData };
-                    H::handle(handler(state), Arguments { slots, callback }, outcome);
-                    Ok(())
-                },
-            );
+            run_slots::<H>(state, result, move |state| {
+                let callback = PhantomData;
+                let outcome = Outcome { result, callback: PhantomData };
+                H::handle(handler(state), Arguments { slots, callback }, outcome);
+                Ok(())
+            });
         }
     }
 }
@@ -201,6 +195,22 @@ pub(super) trait SlotRunner {
     unsafe fn run(state: *const State, slots: *const Slot, result: *mut u8);
 }
 
+/// Runs a body that writes the result, or its default where the handler may not run or fails.
+///
+/// # Safety
+/// As for [`SlotRunner::run`]; the body belongs to a handler of type `H`.
+#[inline(always)]
+unsafe fn run_slots<H: Rules>(
+    state: *const State,
+    result: *mut u8,
+    body: impl FnOnce(NonNull<State>) -> Result<(), HandlerError> + Copy,
+) {
+    // SAFETY: said by the caller: the state is there.
+    let state = unsafe { NonNull::new_unchecked(state.cast_mut()) };
+    // SAFETY: said by the caller; the result has room for the default.
+    unsafe { execute::<H, ()>(state, move |state| state.interface().write_default(result), body) };
+}
+
 /// Where the handler of a state is.
 #[inline(always)]
 pub(super) fn handler<H>(state: NonNull<State>) -> *mut H {
@@ -235,22 +245,16 @@ value_handlers!(Reentrant: Fn Exclusive: FnMut Shared: Fn);
 impl<H: ValueHandler> SlotRunner for ByValues<H> {
     #[inline(always)]
     unsafe fn run(state: *const State, slots: *const Slot, result: *mut u8) {
-        // SAFETY: said by the caller: the state is there.
-        let state = unsafe { NonNull::new_unchecked(state.cast_mut()) };
-        // SAFETY: said by the caller; `execute` sees to it that the handler may run.
+        // SAFETY: said by the caller.
         unsafe {
-            execute::<H, ()>(
-                state,
-                move |state| state.interface().write_default(result),
-                move |state| {
-                    let (handler, interface) = (handler::<H>(state), state.as_ref().interface());
-                    match interface.parameters.len() {
-                        0..=2 => handle_values::<H, 2>(handler, interface, slots, result),
-                        3..=8 => handle_values::<H, 8>(handler, interface, slots, result),
-                        _ => handle_many(handler, interface, slots, result),
-                    }
-                },
-            );
+            run_slots::<H>(state, result, move |state| {
+                let (handler, interface) = (handler::<H>(state), state.as_ref().interface());
+                match interface.parameters.len() {
+                    0..=2 => handle_values::<H, 2>(handler, interface, slots, result),
+                    3..=8 => handle_values::<H, 8>(handler, interface, slots, result),
+                    _ => handle_many(handler, interface, slots, result),
+                }
+            });
         }
     }
 }
