@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Declares the counters once: as atomics for the server, as numbers for those who ask.
+/// Declares the counters once: as atomics for the server, as numbers for those who ask, as a line.
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
         /// What the server counts as it runs.
@@ -25,6 +25,15 @@ macro_rules! counters {
             /// All counts, in this order, which is that of `gwsocket_stats` in the header.
             pub(crate) fn counts(&self) -> [u64; 1 + [$(stringify!($name)),*].len()] {
                 [self.clients, $(self.$name),*]
+            }
+        }
+
+        impl fmt::Display for Stats {
+            /// The line of `--stats`.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "clients={}", self.clients)?;
+                $(write!(f, concat!(" ", stringify!($name), "={}"), self.$name)?;)*
+                Ok(())
             }
         }
 
@@ -70,32 +79,5 @@ counters! {
 impl Counters {
     pub(crate) fn add(counter: &AtomicU64, count: u64) {
         counter.fetch_add(count, Ordering::Relaxed);
-    }
-}
-
-impl fmt::Display for Stats {
-    /// The line of `--stats`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "clients={} opened={} closed={} refused={} messages_in={} bytes_in={} bytes_sent={} messages_received={} \
-             bytes_received={} throttled={} dropped_clients={} dropped_messages={} dropped_events={} no_client={} \
-             bad_input={}",
-            self.clients,
-            self.opened,
-            self.closed,
-            self.refused,
-            self.messages_in,
-            self.bytes_in,
-            self.bytes_sent,
-            self.messages_received,
-            self.bytes_received,
-            self.throttled,
-            self.dropped_clients,
-            self.dropped_messages,
-            self.dropped_events,
-            self.no_client,
-            self.bad_input
-        )
     }
 }
