@@ -48,6 +48,18 @@ fn broadcast(server: &Server, fast: &mut Client, numbers: std::ops::Range<u64>) 
     });
 }
 
+/// Broadcasts until a client that does not read is throttled, and no further: it has five seconds from then on, however slow
+/// the machine is. Gives how many messages there were.
+fn broadcast_until_throttled(server: &Server, fast: &mut Client) -> u64 {
+    let mut count = 0;
+    while server.stats().throttled == 0 {
+        assert!(count < 12_000, "{count} messages did not throttle it");
+        broadcast(server, fast, count..count + 100);
+        count += 100;
+    }
+    count
+}
+
 /// KiB of memory that this process has.
 fn memory() -> usize {
     let status = fs::read_to_string("/proc/self/status").expect("its status");
@@ -129,16 +141,22 @@ fn one_that_goes_on_reading_is_kept() {
     let (mut fast, mut reading) = (Client::connect(server.port()), Client::connect(server.port()));
     let idle = idler(server.port());
     let count = 14_000;
-    broadcast(&server, &mut fast, 0..count);
-    until("both are throttled", || server.stats().throttled == 2);
-    // About a megabyte a second is slow, but not too slow.
+    // A megabyte a second, or less until it is throttled, is slow, but not too slow.
     let start = Instant::now();
-    for number in 0..count {
-        if number % 100 == 0 && start.elapsed() < Duration::from_secs(7) {
-            thread::sleep(Duration::from_millis(100));
-        }
-        reading.expect(BINARY, payload(number));
-    }
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..count {
+                if number % 100 == 0 && server.stats().throttled < 2 {
+                    thread::sleep(Duration::from_millis(500));
+                } else if number % 100 == 0 && start.elapsed() < Duration::from_secs(7) {
+                    thread::sleep(Duration::from_millis(100));
+                }
+                reading.expect(BINARY, payload(number));
+            }
+        });
+        broadcast(&server, &mut fast, 0..count);
+        until("both are throttled", || server.stats().throttled == 2);
+    });
     until("one is dropped", || server.stats().dropped_clients == 1);
     assert!(start.elapsed() > Duration::from_secs(5));
     server.broadcast(Kind::Text, b"on").expect("a message");
@@ -151,9 +169,7 @@ fn one_that_is_throttled_can_be_closed() {
     let server = serve(slow(Slow::Drop));
     let (mut fast, mut late) = (Client::connect(server.port()), idler(server.port()));
     let id = event(&server).client + 1;
-    let count = 6_000;
-    broadcast(&server, &mut fast, 0..count);
-    until("it is throttled", || server.stats().throttled == 1);
+    let count = broadcast_until_throttled(&server, &mut fast);
     server.close(id, 4000, "").expect("a client");
     for number in 0..count {
         late.expect(BINARY, payload(number));
@@ -188,10 +204,7 @@ fn messages_for_one_alone_are_bounded_too() {
 fn one_that_is_behind_for_a_moment_gets_all() {
     let server = serve(slow(Slow::Drop));
     let (mut fast, mut late) = (Client::connect(server.port()), idler(server.port()));
-    // Over the limit of being throttled, below that of being dropped at once.
-    let count = 6_000;
-    broadcast(&server, &mut fast, 0..count);
-    until("it is throttled", || server.stats().throttled == 1);
+    let count = broadcast_until_throttled(&server, &mut fast);
     for number in 0..count {
         late.expect(BINARY, payload(number));
     }
