@@ -7,9 +7,9 @@ use std::{env, fmt};
 use crate::abi::{Convention, Plan, Shape, Width};
 use crate::bridge::{Bridge, Spec};
 use crate::closure::CallbackInterface;
-use crate::code::CodeStore;
 use crate::code::profile::{BridgeName, EntryName, MapName, StubName};
 use crate::code::unwind::FrameKind;
+use crate::code::{CodeStore, fork};
 use crate::emit::bridge::Blueprint;
 use crate::emit::{self, Steps};
 use crate::errno;
@@ -342,6 +342,8 @@ impl Builder {
 
     fn finish(&self, tier: Tier, reason: String, store: Option<CodeStore>) -> Engine {
         guard::report_crashes_if_asked();
+        // Without a JIT as well: pools and closures have a part in forks, too.
+        fork::prepare();
         let automatic = self.tier.is_none();
         Engine { inner: Arc::new(Inner { tier, automatic, reason, limit: self.limit, store }) }
     }

@@ -51,12 +51,18 @@ impl Drop for CodeGuard {
     }
 }
 
+/// Has every `fork` from now on wait for the lock. Where the first to take the lock has this done, a `fork` at that very
+/// moment may be past its handlers.
+pub(crate) fn prepare() {
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(install);
+}
+
 /// Waits for the right to write machine code. Not reentrant.
 ///
 /// A writer that panicked has published nothing half done, so its panic does not stop the next one.
 pub(crate) fn lock() -> CodeGuard {
-    static INSTALL: Once = Once::new();
-    INSTALL.call_once(install);
+    prepare();
     let lock = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
     HOLDING.set(true);
     CodeGuard { _lock: lock }
