@@ -101,8 +101,7 @@ impl Hub {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let clients = self.clients();
-        self.counters.read(clients.len())
+        self.counters.read(self.clients().len())
     }
 
     // Clients that come and go. The table, the counts and the events change together, under the table's lock: who finds one

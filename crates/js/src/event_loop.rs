@@ -111,23 +111,22 @@ impl State {
     }
 
     pub(crate) fn set_handler(&self, descriptor: RawFd, direction: Direction, function: Option<Value<'_>>) {
-        let mut handlers = self.handlers.borrow_mut();
-        let previous = match function {
-            Some(function) => handlers.insert((descriptor, direction), function.keep()),
-            None => handlers.remove(&(descriptor, direction)),
-        };
-        drop(handlers);
-        drop(previous);
+        Self::replace(&self.handlers, (descriptor, direction), function);
     }
 
     /// Sets the function that a signal runs. That there is one leaves nothing to wait for.
     pub(crate) fn set_signal(&self, signal: c_int, function: Option<Value<'_>>) {
-        let mut signals = self.signals.borrow_mut();
+        Self::replace(&self.signals, signal, function);
+    }
+
+    fn replace<K: Ord>(table: &RefCell<BTreeMap<K, Kept>>, key: K, function: Option<Value<'_>>) {
+        let mut entries = table.borrow_mut();
         let previous = match function {
-            Some(function) => signals.insert(signal, function.keep()),
-            None => signals.remove(&signal),
+            Some(function) => entries.insert(key, function.keep()),
+            None => entries.remove(&key),
         };
-        drop(signals);
+        // Its end may come back to the table.
+        drop(entries);
         drop(previous);
     }
 
